@@ -1,0 +1,111 @@
+"""Reading checkpoints: framecast's own and the course's. Nothing in a file is executed (`weights_only=True`)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from pickle import UnpicklingError
+from typing import Any
+
+import torch
+
+from framecast import models
+from framecast.values import Condition, Spec
+
+OWN = "hyper_parameters"
+
+
+@dataclass
+class Loaded:
+    """A model in eval mode and what the file says of how it came to be (settings of training; empty for the course's)."""
+
+    model: models.Model
+    name: str
+    settings: dict[str, Any]
+    step: int
+
+
+def locate(run: str | Path) -> Path:
+    """The checkpoint of a run folder (`best`, else `last`), or the file itself.
+
+    Raises:
+        FileNotFoundError: neither.
+    """
+    run = Path(run)
+    if run.is_file():
+        return run
+    for name in ("best", "last"):
+        if (run / "checkpoints" / f"{name}.ckpt").is_file():
+            return run / "checkpoints" / f"{name}.ckpt"
+    what = "holds no checkpoints/best.ckpt or last.ckpt" if run.is_dir() else "does not exist"
+    raise FileNotFoundError(f"{run} {what}. Give a run folder made by `framecast train`, or a .ckpt file.")
+
+
+def read(path: str | Path) -> dict[str, Any]:
+    """The contents of a checkpoint file.
+
+    Raises:
+        ValueError: cut off, no checkpoint, or one that would execute code.
+    """
+    try:
+        data = torch.load(path, map_location="cpu", weights_only=True)
+    except (RuntimeError, EOFError, UnpicklingError, KeyError, ValueError, OSError) as error:
+        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
+        raise ValueError(f"{path} is cut off or not a checkpoint ({reason}). Use an earlier one, or train again.") from None
+    if not isinstance(data, dict) or "state_dict" not in data:
+        raise ValueError(f"{path} is not a checkpoint of framecast or of the course: it has no state_dict.")
+    return data
+
+
+def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64)) -> Loaded:
+    """The model of a run folder or checkpoint file.
+
+    Args:
+        run: the folder or file.
+        device: where the model goes.
+        size: H x W, only for course checkpoints, which do not say it.
+
+    Raises:
+        FileNotFoundError, ValueError: see `locate` and `read`; or the weights do not fit the model.
+    """
+    path = locate(run)
+    data = read(path)
+    if OWN in data:
+        made = data[OWN]
+        if not {"spec", "model", "config", "settings"} <= set(made):
+            raise ValueError(f"{path} was written by another program: its hyper parameters are not framecast's.")
+        name, settings, step = made["model"], made["settings"], int(data.get("global_step", 0))
+        model = models.build(Spec.from_dict(made["spec"]), name, made["config"])
+        weights = {k.removeprefix("model."): v for k, v in data["state_dict"].items() if k.startswith("model.")}
+    else:
+        name, settings, step, weights = "pose_cvae", {}, 0, data["state_dict"]
+        spec = Spec(*size, 3, Condition("picture", 3))
+        model = models.build(spec, name, course_config(path, weights))
+    fit(model, weights, path)
+    model = model.to(device, memory_format=torch.channels_last).eval()
+    return Loaded(model, name, settings, step)
+
+
+def fit(model: models.Model, weights: dict[str, Any], path: str | Path) -> None:
+    """Puts weights into a model. Raises ValueError naming the first that does not fit."""
+    missing, extra = [], []
+    try:
+        missing, extra = model.load_state_dict(weights, strict=False)
+    except RuntimeError as error:
+        lines = [line.strip() for line in str(error).splitlines()[1:]]
+        raise ValueError(f"{path} does not fit the model {model.name}: {lines[0] if lines else error}") from None
+    if missing or extra:
+        what = f"lacks {missing[0]!r}" if missing else f"has an unknown {extra[0]!r}"
+        raise ValueError(f"{path} does not fit the model {model.name}: it {what}. Was it made by another model?")
+
+
+def course_config(path: str | Path, weights: dict[str, Any]) -> dict[str, int]:
+    """The course network's dimensions, from the shapes of its weights. Raises ValueError where it is another network."""
+    try:
+        features = weights["frame_transformation.6.weight"].shape[0]
+        latent = weights["Gaussian_Predictor.6.weight"].shape[0] // 2
+        fused = weights["Decoder_Fusion.5.weight"].shape[0]
+        label = weights["label_transformation.1.weight"].shape[0] * 2
+    except (KeyError, AttributeError):
+        raise ValueError(f"{path} holds neither a framecast model nor the course's network.") from None
+    return {"F_dim": features, "L_dim": label, "N_dim": latent, "D_out_dim": fused}

@@ -1,0 +1,55 @@
+"""One file a model; the file's name is the model's name at the command line."""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from dataclasses import asdict
+from typing import Any
+
+from framecast.models.base import Model
+from framecast.values import Spec, nearest
+
+
+def available() -> list[str]:
+    """The names of the models, from the files of this folder."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if m.name != "base")
+
+
+def find(name: str) -> type[Model]:
+    """The model class in the file of that name.
+
+    Raises:
+        ValueError: there is no such model; the message has those there are, and the nearest.
+    """
+    if name not in available():
+        raise ValueError(f"There is no model {name!r}.{nearest(name, available())} There are: {', '.join(available())}.")
+    module = importlib.import_module(f"{__name__}.{name}")
+    classes = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Model)]
+    return next(c for c in classes if c.__module__ == module.__name__)
+
+
+def config_of(name: str) -> type[Any]:
+    """The `Config` dataclass that stands above a model's class."""
+    find(name)
+    return importlib.import_module(f"{__name__}.{name}").Config
+
+
+def build(spec: Spec, name: str, config: dict[str, Any]) -> Model:
+    """The model of that name for data of that spec, with its settings as plain values.
+
+    Raises:
+        ValueError: an unknown setting, or a condition that the model does not take.
+    """
+    kind = config_of(name)
+    known = kind.__dataclass_fields__
+    for key in config:
+        if key not in known:
+            raise ValueError(f"The model {name} has no setting {key!r}.{nearest(key, known)} It has: {', '.join(known)}.")
+    settings = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
+    return find(name)(spec, kind(**settings))  # type: ignore[call-arg]
+
+
+def plain(config: Any) -> dict[str, Any]:
+    """A config as lists, numbers and texts, for YAML and checkpoints."""
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}

@@ -1,0 +1,135 @@
+"""The contract of a model.
+
+A model draws one frame at a time from an explicit state. The walk through time stands in `rollout`, the loss in
+`objective`; a model knows neither. Work that needs no earlier prediction is done for all frames at once in `look`:
+
+    state       = model.start(frames, condition)                  given frames
+    state, cues = model.look(state, condition, times, truth)      what is known of the frames to come
+    state, step = model.advance(state, cue, noise)                one frame
+    state       = model.force(state, cue, mask)                   teacher forcing: the truth goes on in place of the step
+    step        = model.parallel(state, cues, noise)              all frames at once, where no prediction is fed back
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import fields, is_dataclass, replace
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from framecast.values import Kind, Spec, Step
+
+
+class Model(nn.Module, ABC):
+    """One way to draw the future.
+
+    Class attributes:
+        takes: the kinds of conditions it understands.
+        feeds_back: whether its own frames go back in; if not, any rollout is one parallel call and cannot drift.
+        sampling: how training clips are best drawn for it (`window` or `scattered`).
+
+    Raises:
+        ValueError: the spec's condition is of a kind that the model does not take.
+    """
+
+    takes: ClassVar[frozenset[Kind]] = frozenset({"picture", "vector", "none"})
+    feeds_back: ClassVar[bool] = True
+    sampling: ClassVar[str] = "window"
+
+    def __init__(self, spec: Spec) -> None:
+        super().__init__()
+        kind, size = spec.condition.kind, spec.condition.size
+        if kind not in self.takes:
+            takes = ", ".join(sorted(self.takes))
+            raise ValueError(f"The model {self.name} takes conditions of kind {takes}; this data has {spec.condition}.")
+        self.spec = spec
+        # A vector is seen together with the one before it: an action at t-1 leads to frame t, a state at t describes it.
+        self.condition_size = 2 * size if kind == "vector" else size
+        self.register_buffer("condition_mean", torch.tensor(spec.condition.mean or [0.0] * size), persistent=False)
+        self.register_buffer("condition_std", torch.tensor(spec.condition.std or [1.0] * size), persistent=False)
+
+    @property
+    def name(self) -> str:
+        """The model's name at the command line: its file's."""
+        return type(self).__module__.rpartition(".")[2]
+
+    @property
+    @abstractmethod
+    def noise_shape(self) -> tuple[int, ...]:
+        """Shape of the noise of one frame, without B."""
+
+    @abstractmethod
+    def start(self, frames: Tensor, condition: Tensor | None) -> Any:
+        """The state after the given frames (B, n, C, H, W) with their conditions (B, n, ...)."""
+
+    @abstractmethod
+    def look(self, state: Any, condition: Tensor | None, times: Tensor, truth: Tensor | None) -> tuple[Any, Any]:
+        """All that can be known of T frames to come without having drawn them.
+
+        Args:
+            state: after the frame before them.
+            condition: (B, S, ...) of the frames since that frame.
+            times: (B, T) indices into S: which condition is whose.
+            truth: (B, T, C, H, W) while training, for the posterior and teacher forcing.
+
+        Returns:
+            the state, and the cues as a dataclass of tensors (B, T, ...).
+        """
+
+    @abstractmethod
+    def advance(self, state: Any, cue: Any, noise: Tensor) -> tuple[Any, Step]:
+        """Draws one frame. The latent comes from the posterior where the cue has one, else from the prior.
+
+        Args:
+            state: from `start`, `advance` or `force`.
+            cue: one frame's cue, tensors (B, ...).
+            noise: (B, *noise_shape), standard normal.
+        """
+
+    @abstractmethod
+    def parallel(self, state: Any, cues: Any, noise: Tensor) -> Step:
+        """All T frames at once, tensors (B, T, ...); models that feed back take the truth in the cues as their input."""
+
+    def force(self, state: Any, cue: Any, mask: Tensor) -> Any:
+        """The state with the true frame in place of the drawn one for the clips where mask (B,) is set."""
+        return state
+
+    def step(self, state: Any, condition: Tensor | None, target: Tensor | None, noise: Tensor) -> tuple[Any, Step]:
+        """One frame from one condition (B, ...): what a live session calls. With a target the posterior is used."""
+        condition = None if condition is None else condition[:, None]
+        times = torch.zeros(len(noise), 1, dtype=torch.long, device=noise.device)
+        state, cues = self.look(state, condition, times, None if target is None else target[:, None])
+        return self.advance(state, each(cues, lambda x: x[:, 0]), noise)
+
+    def standard(self, vectors: Tensor) -> Tensor:
+        """Vector conditions with mean 0 and spread 1 by the training data's statistics."""
+        return (vectors - self.condition_mean) / self.condition_std
+
+    def paired(self, before: Tensor | None, vectors: Tensor) -> Tensor:
+        """Each standardised vector (B, S, D) joined to the one before it: (B, S, 2D). `before` (B, D) precedes them all."""
+        before = torch.zeros_like(vectors[:, 0]) if before is None else before
+        return torch.cat([torch.cat([before[:, None], vectors[:, :-1]], 1), vectors], -1)
+
+
+def each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
+    """A tensor, or a list or dataclass of tensors (None stays), with `function` applied to every tensor."""
+    if isinstance(value, Tensor):
+        return function(value)
+    if isinstance(value, list | tuple):
+        return type(value)(each(v, function) for v in value)
+    if is_dataclass(value) and not isinstance(value, type):
+        return replace(value, **{f.name: each(getattr(value, f.name), function) for f in fields(value)})
+    return value
+
+
+def flat(value: Any) -> Any:
+    """(B, T, ...) -> (B T, ...) in every tensor."""
+    return each(value, lambda x: x.flatten(0, 1))
+
+
+def timed(value: Any, clips: int) -> Any:
+    """(B T, ...) -> (B, T, ...) in every tensor; the inverse of `flat`."""
+    return each(value, lambda x: x.unflatten(0, (clips, -1)))

@@ -1,0 +1,1 @@
+"""Parts of networks. They know no time, no loss and no data."""

@@ -1,0 +1,105 @@
+"""The blocks of the course's network (system A), with its layer names, so that its checkpoints load."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+
+class Residual(nn.Module):
+    """Two 3x3 convolutions beside a straight or 1x1 path: (N, i, H, W) -> (N, o, H, W)."""
+
+    def __init__(self, i: int, o: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(i, o, 3, padding=1)
+        self.conv2 = nn.Conv2d(o, o, 3, padding=1)
+        self.skip = nn.Conv2d(i, o, 1) if i != o else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(x), 0.01)), 0.01)
+        return y + self.skip(x)
+
+
+class DepthConv(nn.Module):
+    """1x1, depthwise 3x3, 1x1, beside a straight or 1x1 path."""
+
+    def __init__(self, i: int, o: int) -> None:
+        super().__init__()
+        self.conv1 = nn.Sequential(nn.Conv2d(i, i, 1), nn.LeakyReLU(0.01))
+        self.depth_conv = nn.Conv2d(i, i, 3, padding=1, groups=i)
+        self.conv2 = nn.Conv2d(i, o, 1)
+        self.adaptor = nn.Conv2d(i, o, 1) if i != o else nn.Identity()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(self.depth_conv(self.conv1(x))) + self.adaptor(x)
+
+
+class ConvFFN(nn.Module):
+    """A gated feed-forward layer per pixel, plus its input."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(channels, 4 * channels, 1)
+        self.conv_out = nn.Conv2d(2 * channels, channels, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        a, b = self.conv(x).chunk(2, 1)
+        return x + self.conv_out(a * F.leaky_relu(b, 0.1))
+
+
+class Depth(nn.Module):
+    """DepthConv, then ConvFFN."""
+
+    def __init__(self, i: int, o: int) -> None:
+        super().__init__()
+        self.block = nn.Sequential(DepthConv(i, o), ConvFFN(o))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.block(x)
+
+
+def frame_encoder(channels: int, out: int) -> nn.Sequential:
+    """Frames (N, C, H, W) -> features (N, F, H, W)."""
+    f = out
+    steps = [(channels, f // 8), (f // 8, f // 4), (f // 4, f // 2)]
+    blocks: list[nn.Module] = [m for i, o in steps for m in (Residual(i, o), Depth(o, o))]
+    return nn.Sequential(*blocks, nn.Conv2d(f // 2, f, 3, padding=1))
+
+
+def label_encoder(channels: int, out: int) -> nn.Sequential:
+    """Labels (N, C, H, W) -> features (N, L, H, W); the leaky ReLU of slope 1 changes nothing and keeps the key numbers."""
+    first = nn.Conv2d(channels, out // 2, 7)
+    return nn.Sequential(nn.ReflectionPad2d(3), first, nn.BatchNorm2d(out // 2), nn.LeakyReLU(1.0), Residual(out // 2, out))
+
+
+class GaussianPredictor(nn.Sequential):
+    """Frame and label features (N, F + L, H, W) -> mu and logvar (N, 2N, H, W)."""
+
+    def __init__(self, i: int, latent: int) -> None:
+        n = latent
+        steps = [(i, n // 4), (n // 4, n // 2)]
+        blocks: list[nn.Module] = [m for a, b in steps for m in (Residual(a, b), Depth(b, b))]
+        super().__init__(*blocks, Residual(n // 2, n), nn.LeakyReLU(1.0), nn.Conv2d(n, 2 * n, 1))
+
+
+class DecoderFusion(nn.Sequential):
+    """Previous frame's features, label's features and z (N, F + L + N, H, W) -> (N, D, H, W)."""
+
+    def __init__(self, i: int, out: int) -> None:
+        super().__init__(
+            Depth(i, i),
+            Residual(i, i // 4),
+            Depth(i // 4, i // 2),
+            Residual(i // 2, i // 2),
+            Depth(i // 2, out // 2),
+            nn.Conv2d(out // 2, out, 1),
+        )
+
+
+class Generator(nn.Sequential):
+    """Fused features (N, D, H, W) -> the frame (N, C, H, W), without an output activation."""
+
+    def __init__(self, d: int, channels: int) -> None:
+        steps = [(d, d // 2), (d // 2, d // 4), (d // 4, d // 8)]
+        blocks: list[nn.Module] = [m for a, b in steps for m in (Residual(a, b), Depth(b, b))]
+        super().__init__(Depth(d, d), *blocks, nn.Conv2d(d // 8, channels, 1))

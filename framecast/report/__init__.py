@@ -1,0 +1,1 @@
+"""Results as pictures: films, panels side by side, and figures."""

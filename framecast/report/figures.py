@@ -1,0 +1,364 @@
+"""Figures of results, drawn by matplotlib without pyplot (no global state: safe in threads, needs no screen).
+
+Colours are Okabe and Ito's, told apart by colour-blind readers. Text is sized for 150 dots per inch in a README.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+from PIL import Image, ImageDraw
+
+from framecast.report.film import enlarge, fit, font, replacing
+
+BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK = (
+    *("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"),
+    "#222222",
+)
+COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
+DPI = 150
+SOFT = "#6b6e76"
+
+Rows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]  # of a metrics.csv, by row or by column
+
+
+@dataclass(frozen=True)
+class Panel:
+    """One panel of a training figure: its axis, and the columns drawn in it with their names."""
+
+    label: str
+    columns: Mapping[str, str]
+    height: float = 1.0
+    log: bool = False
+    limits: tuple[float, float] | None = None
+
+
+PANELS = (
+    Panel(
+        "loss", {"train/total": "total", "train/reconstruction": "reconstruction", "train/kl_weighted": "β · KL"}, 1.8
+    ),
+    Panel("KL (nats)", {"train/kl": "KL"}, log=True),
+    Panel("PSNR (dB)", {"train/psnr": "training", "val/psnr": "validation"}, 1.4),
+    Panel("β", {"train/beta": "β"}, 0.7),
+    Panel("teacher\nforcing ratio", {"train/tfr": "teacher forcing ratio"}, 0.7, limits=(-0.05, 1.05)),
+)
+
+
+# --- curves --------------------------------------------------------------------------------------------------------
+
+
+def psnr_figure(path: str | Path, curves: Mapping[str, Any], title: str, fps: float | None = None) -> Path:
+    """PSNR (dB) of every predicted frame, a line for each model and copy baseline, its mean in the legend.
+
+    Beyond 150 frames the frames are drawn faintly under their running mean, so that neighbours can be told apart.
+
+    Args:
+        path: PNG, SVG or PDF.
+        curves: name -> (T,) dB; the first is drawn foremost. Exact frames (100 dB) leave the axis at its top.
+        title: one line.
+        fps: frames per second, for a second axis in seconds.
+
+    Raises:
+        ValueError: no curves, or one that is no series.
+    """
+    series = {name: np.asarray(curve, dtype=np.float64) for name, curve in curves.items()}
+    wrong = [f"{name} {values.shape}" for name, values in series.items() if values.ndim != 1 or not values.size]
+    if wrong or not series:
+        raise ValueError(
+            f"PSNR curves are series (T,) of at least one frame; these are not: {wrong or 'there are none'}."
+        )
+    figure, axes = _figure(7.2, 3.6)
+    longest = max(map(len, series.values()))
+    window = 1 if longest <= 150 else 2 * (longest // 60) + 1
+    for index, (name, values) in enumerate(series.items()):
+        colour, front, frames = COLOURS[index % len(COLOURS)], 10 - index, np.arange(1, len(values) + 1)
+        if window > 1:
+            axes.plot(frames, values, color=colour, linewidth=0.6, alpha=0.35, zorder=front - 10)
+        label = f"{name}, mean {values.mean():.2f} dB"
+        style = {"marker": "o", "markersize": 3} if longest <= 30 else {}
+        width = 2.0 if index == 0 else 1.4
+        axes.plot(frames, _smooth(values, window), color=colour, linewidth=width, zorder=front, label=label, **style)
+    shown = np.concatenate([values[np.isfinite(values) & (values < 100)] for values in series.values()])
+    if shown.size:
+        margin = 0.06 * (np.ptp(shown) or 1)
+        axes.set_ylim(shown.min() - margin, shown.max() + margin)
+    axes.set_xlim(1 - 0.01 * longest, longest * 1.01)
+    axes.set_xlabel("predicted frame" + (f" (thick: mean of {window} frames)" if window > 1 else ""))
+    axes.set_ylabel("PSNR (dB)")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    if fps:
+        seconds = axes.secondary_xaxis("top", functions=(lambda frame: frame / fps, lambda second: second * fps))
+        seconds.set_xlabel("time (s)", color=SOFT)
+        seconds.tick_params(colors=SOFT)
+        seconds.spines["top"].set_color(SOFT)
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.legend(loc="outside lower left", ncols=min(3, len(series)), frameon=False, handlelength=1.6)
+    return _save(figure, path)
+
+
+def training_figure(path: str | Path, rows: Rows, title: str = "") -> Path:
+    """How a run went: loss terms, KL, PSNR, and aligned below them β and the teacher forcing ratio, over the step.
+
+    Args:
+        path: PNG, SVG or PDF.
+        rows: Lightning's metrics.csv as rows or columns, with `step`; of `train/total`, `train/reconstruction`,
+            `train/kl_weighted`, `train/kl`, `train/psnr`, `val/psnr`, `train/beta` and `train/tfr` those that are there.
+        title: one line.
+
+    Raises:
+        ValueError: no `step`, or none of these columns has a number.
+    """
+    return settings_figure(path, {"": rows}, title)
+
+
+def settings_figure(path: str | Path, runs: Mapping[str, Rows], title: str = "") -> Path:
+    """Runs under different settings side by side on common scales, each drawn as `training_figure` draws one.
+
+    Args:
+        path: PNG, SVG or PDF.
+        runs: name of the setting -> its metrics.csv, as in `training_figure`.
+        title: one line.
+
+    Raises:
+        ValueError: no runs, or as `training_figure`.
+    """
+    tables = {name: _columns(rows, name) for name, rows in runs.items()}
+    shown = [panel for panel in PANELS if any(c in table for table in tables.values() for c in panel.columns)]
+    if not shown:
+        known = ", ".join(column for panel in PANELS for column in panel.columns)
+        raise ValueError(f"There is nothing to draw: none of these columns has a number: {known}.")
+    heights = [panel.height for panel in shown]
+    figure = Figure(figsize=(max(7.2, 3.6 * len(tables)), 1.2 + 1.15 * sum(heights)), layout="constrained")
+    grid: Any = figure.subplots(
+        len(shown), len(tables), sharex="col", sharey="row", squeeze=False, gridspec_kw={"height_ratios": heights}
+    )
+    for column, (name, table) in enumerate(tables.items()):
+        for row, panel in enumerate(shown):
+            _training_panel(grid[row, column], panel, table, labelled=column == 0)
+        grid[0, column].set_title(name, loc="left", fontsize=10)
+        grid[-1, column].set_xlabel("training step")
+        grid[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    figure.align_ylabels()
+    if title:
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    return _save(figure, path)
+
+
+def _training_panel(axes: Axes, panel: Panel, table: Mapping[str, np.ndarray], labelled: bool) -> None:
+    """The panel's columns over the step, faint where noisy with a running mean on top."""
+    _clean(axes)
+    colours = dict(zip(panel.columns, COLOURS, strict=False)) if len(panel.columns) > 1 else {}
+    lowest = math.inf
+    for column, name in panel.columns.items():
+        if column not in table:
+            continue
+        steps, values = table[column]
+        colour = colours.get(column, BLACK)
+        lowest = min(lowest, values.min())
+        few = len(values) <= 60 or column in ("train/beta", "train/tfr")
+        window = 1 if few else 2 * (len(values) // 80) + 1
+        if window > 1:
+            axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.3)
+        marker = "o" if len(values) <= 60 and column.startswith("val/") else ""
+        smooth = _smooth(values, window)
+        axes.plot(steps, smooth, color=colour, linewidth=1.6, label=name, marker=marker, markersize=3.5)
+    if lowest > 0 and (panel.log or panel.label == "loss" and lowest < 0.05 * axes.get_ylim()[1]):
+        axes.set_yscale("log")
+    if panel.limits:
+        axes.set_ylim(*panel.limits)
+    if labelled:
+        axes.set_ylabel(panel.label)
+        if len(axes.get_legend_handles_labels()[1]) > 1:
+            axes.legend(frameon=False, ncols=3, loc="upper right", handlelength=1.4, borderaxespad=0.1)
+
+
+def _columns(rows: Rows, run: str) -> dict[str, np.ndarray]:
+    """Column -> (2, n): the steps that have a number, and the numbers. Blank cells and NaN are no numbers."""
+    table = rows if isinstance(rows, Mapping) else {key: [row.get(key) for row in rows] for row in rows for key in row}
+    if "step" not in table:
+        raise ValueError(f"The metrics of {run or 'the run'} have no column 'step'; they have {sorted(table)}.")
+    steps = _numbers(table["step"])
+    columns = {}
+    for panel in PANELS:
+        for column in panel.columns:
+            values = _numbers(table.get(column, ()))
+            there = np.isfinite(values) & np.isfinite(steps[: len(values)])
+            if there.any():
+                columns[column] = np.stack([steps[: len(values)][there], values[there]])
+    return columns
+
+
+def _numbers(cells: Sequence[Any]) -> np.ndarray:
+    return np.array([float(cell) if cell not in ("", None) else math.nan for cell in cells])
+
+
+def _smooth(values: np.ndarray, window: int) -> np.ndarray:
+    """Running mean of an odd window, narrower at the ends, so that it starts and stops with the series."""
+    half = window // 2
+    ends = np.arange(len(values))
+    half = np.minimum(half, np.minimum(ends, ends[::-1]))
+    total = np.r_[0, np.cumsum(values)]
+    return (total[ends + half + 1] - total[ends - half]) / (2 * half + 1)
+
+
+# --- pictures ------------------------------------------------------------------------------------------------------
+
+
+def strip(
+    path: str | Path, rows: Mapping[str, np.ndarray], times: Sequence[int], first: int = 0, scale: int | None = None
+) -> Path:
+    """Frames of several films at some times, a film a row: truth, prediction, error.
+
+    Args:
+        path: PNG.
+        rows: name -> uint8 (T, H, W, C), all of one H and W.
+        times: frame numbers, one a column.
+        first: number of the frame at index 0 (1 where the films begin after one given frame).
+        scale: whole number to enlarge by; None: so that a frame is at least 96 pixels high.
+
+    Raises:
+        ValueError: no rows or times, a time outside a film, or frames of unequal sizes.
+    """
+    if not rows or not len(times):
+        raise ValueError("A strip needs at least one film and one time.")
+    sizes = {film.shape[1:3] for film in rows.values()}
+    if len(sizes) > 1:
+        raise ValueError(f"All films of a strip have one size (H, W); these have {sorted(sizes)}.")
+    last = first + min(map(len, rows.values())) - 1
+    outside = [t for t in times if not first <= t <= last]
+    if outside:
+        raise ValueError(f"The films hold the frames {first} to {last}; times outside: {outside}.")
+    height, width = next(iter(sizes))
+    scale = scale or math.ceil(96 / height)
+    high, wide, gap, text = height * scale, width * scale, 4, 18
+    margin, top = int(max(font(text).getlength(name) for name in rows)) + 16, text + 12
+    size = (margin + len(times) * (wide + gap), top + len(rows) * (high + gap))
+    canvas = Image.new("RGB", size, "white")
+    draw = ImageDraw.Draw(canvas)
+    for row, (name, film) in enumerate(rows.items()):
+        y = top + row * (high + gap)
+        draw.text((margin - 10, y + high // 2), name, BLACK, font(text), anchor="rm")
+        for column, t in enumerate(times):
+            canvas.paste(Image.fromarray(enlarge(film[t - first], scale)), (margin + column * (wide + gap), y))
+    for column, t in enumerate(times):
+        label = fit(f"frame {t}" if column == 0 else str(t), wide, text)
+        draw.text((margin + column * (wide + gap) + wide // 2, top // 2), label, BLACK, font(text), anchor="mm")
+    with replacing(Path(path)) as partial:
+        canvas.save(partial, "PNG", dpi=(DPI, DPI))
+    return Path(path)
+
+
+def contact_sheet(
+    path: str | Path,
+    frames: np.ndarray,
+    conditions: np.ndarray | None = None,
+    titles: Sequence[str] | None = None,
+    names: Sequence[str] = (),
+) -> Path:
+    """Frames in a grid, each with its condition below: what a data set holds.
+
+    Args:
+        path: PNG, SVG or PDF.
+        frames: uint8 (n, H, W, C).
+        conditions: pictures uint8 (n, H, W, C), vectors (n, D) drawn as D bars on one scale, or None.
+        titles: n texts.
+        names: of a vector's D numbers.
+
+    Raises:
+        ValueError: no frames, or conditions or titles of another number.
+    """
+    n = len(frames)
+    counts = {
+        "conditions": n if conditions is None else len(conditions),
+        "titles": n if titles is None else len(titles),
+    }
+    if not n or set(counts.values()) != {n}:
+        raise ValueError(
+            f"A contact sheet needs a frame or more and a condition and title for each; {n} frames, {counts}."
+        )
+    columns = min(n, max(2, round(math.sqrt(n * (1.0 if frames.shape[2] > 1.4 * frames.shape[1] else 1.8)))))
+    lines = math.ceil(n / columns)
+    wide = 9.0 / max(columns, 3)
+    picture = wide * frames.shape[1] / frames.shape[2]
+    below = 0.0 if conditions is None else picture if conditions.ndim == 4 else 0.45 * wide
+    title = 0.25 if titles is not None else 0.06
+    figure = Figure(
+        figsize=(columns * wide, lines * (picture + below + title) + 0.35 * (below > 0)), layout="constrained"
+    )
+    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)  # pyright: ignore
+    grid: Any = figure.subplots(
+        lines * 2 if below else lines,
+        columns,
+        squeeze=False,
+        gridspec_kw={"height_ratios": [picture, below] * lines if below else [picture] * lines},
+    )
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for index, frame in enumerate(frames):
+        row, column = divmod(index, columns)
+        upper = grid[row * 2 if below else row, column]
+        _picture(upper, frame)
+        if titles is not None:
+            upper.set_title(titles[index], fontsize=8, pad=3)
+        if conditions is not None:
+            _condition(grid[row * 2 + 1, column], conditions, index, names, labelled=column == 0)
+    return _save(figure, path)
+
+
+def _picture(axes: Axes, frame: np.ndarray) -> None:
+    grey = {"cmap": "gray", "vmin": 0, "vmax": 255} if frame.shape[2] == 1 else {}
+    axes.imshow(frame[:, :, 0] if grey else frame, interpolation="nearest", **grey)
+
+
+def _condition(axes: Axes, conditions: np.ndarray, index: int, names: Sequence[str], labelled: bool) -> None:
+    """A condition's picture, or its numbers as bars on the scale of all of them."""
+    if conditions.ndim == 4:
+        _picture(axes, conditions[index])
+        return
+    axes.set_axis_on()
+    _clean(axes)
+    size = conditions.shape[1]
+    axes.bar(range(size), conditions[index], color=BLUE, width=0.7)
+    axes.axhline(0, color=SOFT, linewidth=0.6)
+    low, high = min(0.0, float(conditions.min())), max(0.0, float(conditions.max()))
+    margin = 0.05 * ((high - low) or 1)
+    axes.set_ylim(low - margin, high + margin)
+    axes.set_xticks(range(size), names if len(names) == size else [str(d) for d in range(size)], fontsize=6)
+    axes.tick_params(axis="x", length=0, rotation=90 if len(names) == size and max(map(len, names)) > 3 else 0)
+    axes.tick_params(axis="y", labelsize=6, labelleft=labelled)
+
+
+# --- paper ---------------------------------------------------------------------------------------------------------
+
+
+def _figure(width: float, height: float) -> tuple[Figure, Axes]:
+    """A figure of inches with one clean pair of axes."""
+    figure = Figure(figsize=(width, height), layout="constrained")
+    axes = figure.subplots()
+    _clean(axes)
+    return figure, axes
+
+
+def _clean(axes: Axes) -> None:
+    """Axes without a box, with faint lines to read values by."""
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e4e5e8", linewidth=0.7)
+    axes.set_axisbelow(True)
+
+
+def _save(figure: Figure, path: str | Path) -> Path:
+    """Write the figure whole or not at all, in the form its suffix names (PNG without one)."""
+    path = Path(path)
+    FigureCanvasAgg(figure)
+    with replacing(path) as partial:
+        figure.savefig(partial, dpi=DPI, format=path.suffix[1:].lower() or "png", facecolor="white")
+    return path

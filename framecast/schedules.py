@@ -1,0 +1,203 @@
+"""Progress -> float: the KL weight beta, the teacher forcing ratio and the learning rate are all drawn by these.
+
+A schedule is a frozen object. Training asks it, and the report draws it: there is no second description of a run.
+It is written `name` or `name:option=value,option=value`, for example `cyclical:cycles=4,ratio=0.5`.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from dataclasses import MISSING, dataclass, fields, replace
+
+from framecast.values import nearest
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far training has come: a fraction of the run in [0, 1], and epochs done of the epochs in all."""
+
+    fraction: float
+    epoch: float = 0.0
+    epochs: float = 1.0
+
+    def by_epoch(self) -> Progress:
+        """The same, moving only from epoch to epoch."""
+        epoch = math.floor(self.epoch)
+        return Progress(min(1.0, epoch / self.epochs), epoch, self.epochs)
+
+
+@dataclass(frozen=True)
+class Schedule(ABC):
+    """A value over the run."""
+
+    @abstractmethod
+    def __call__(self, progress: Progress) -> float:
+        """The value at that progress."""
+
+    def __str__(self) -> str:
+        changed = [f"{f.name}={getattr(self, f.name):g}" for f in fields(self) if getattr(self, f.name) != f.default]
+        return ":".join([name_of(type(self)), *([",".join(changed)] if changed else [])])
+
+
+@dataclass(frozen=True)
+class Constant(Schedule):
+    """Always `value`. Annealing 'none' is `constant:value=1`."""
+
+    value: float = 1.0
+
+    def __call__(self, progress: Progress) -> float:
+        return self.value
+
+
+@dataclass(frozen=True)
+class Monotonic(Schedule):
+    """One ramp from `start` to `stop` over the first `ratio` of training, then flat (Fu et al. 2019, equation 7)."""
+
+    ratio: float = 0.25
+    start: float = 0.0
+    stop: float = 1.0
+
+    def __call__(self, progress: Progress) -> float:
+        return _ramp(progress.fraction, self.ratio, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Cyclical(Schedule):
+    """`cycles` equal cycles over training, each a ramp over `ratio` of it, then flat at `stop` (Fu et al. 2019, eq. 6).
+
+    With `per_epoch`, that many cycles inside every epoch instead.
+    """
+
+    cycles: int = 10
+    ratio: float = 0.5
+    start: float = 0.0
+    stop: float = 1.0
+    per_epoch: int = 0
+
+    def __call__(self, progress: Progress) -> float:
+        turns = progress.epoch * self.per_epoch if self.per_epoch else progress.fraction * self.cycles
+        # The end of training is the end of the last cycle, not the start of another.
+        within = 1.0 if progress.fraction >= 1 else turns % 1.0
+        return _ramp(within, self.ratio, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Step(Schedule):
+    """`start` until epoch `from_epoch`, from then on `step` less with each epoch, never under `floor` (the course's)."""
+
+    start: float = 1.0
+    from_epoch: float = 10
+    step: float = 0.1
+    floor: float = 0.0
+
+    def __call__(self, progress: Progress) -> float:
+        falls = max(0, math.floor(progress.epoch) - math.floor(self.from_epoch) + 1)
+        return max(self.floor, self.start - self.step * falls)
+
+
+@dataclass(frozen=True)
+class Linear(Schedule):
+    """`start` until epoch `from_epoch`, then straight to `stop` over the epochs that are left."""
+
+    start: float = 1.0
+    stop: float = 0.0
+    from_epoch: float = 0
+
+    def __call__(self, progress: Progress) -> float:
+        left = max(progress.epochs - self.from_epoch, 1e-9)
+        return _ramp((progress.epoch - self.from_epoch) / left, 1.0, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Phases(Schedule):
+    """Three phases by share of training: `hold` at `start`, then falling to `stop` over `fall`, then `stop`."""
+
+    hold: float = 0.5
+    fall: float = 1 / 3
+    start: float = 1.0
+    stop: float = 0.0
+
+    def __call__(self, progress: Progress) -> float:
+        return _ramp(progress.fraction - self.hold, self.fall, self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Cosine(Schedule):
+    """From `start` down a half cosine to `stop`, after a linear warm-up over the first `warmup` of training."""
+
+    start: float = 1.0
+    stop: float = 0.0
+    warmup: float = 0.0
+
+    def __call__(self, progress: Progress) -> float:
+        if progress.fraction < self.warmup:
+            return self.start * (progress.fraction + 1e-3) / (self.warmup + 1e-3)
+        along = min(1.0, (progress.fraction - self.warmup) / max(1 - self.warmup, 1e-9))
+        return self.stop + (self.start - self.stop) * 0.5 * (1 + math.cos(math.pi * along))
+
+
+@dataclass(frozen=True)
+class Milestones(Schedule):
+    """`start`, multiplied by `factor` at epoch `first` and again at epoch `second` (the course's learning rate)."""
+
+    start: float = 1.0
+    first: float = 2
+    second: float = 5
+    factor: float = 0.1
+
+    def __call__(self, progress: Progress) -> float:
+        return self.start * self.factor ** ((progress.epoch >= self.first) + (progress.epoch >= self.second))
+
+
+def _ramp(along: float, length: float, start: float, stop: float) -> float:
+    share = 1.0 if length <= 0 else min(1.0, max(0.0, along / length))
+    return start + (stop - start) * share
+
+
+def name_of(kind: type[Schedule]) -> str:
+    """The name of a schedule class on the command line."""
+    return kind.__name__.lower()
+
+
+def available() -> dict[str, type[Schedule]]:
+    """All schedules by name."""
+    return {name_of(kind): kind for kind in Schedule.__subclasses__()}
+
+
+def parse(text: str) -> Schedule:
+    """A schedule from `name` or `name:option=value,...`; a bare number is that constant.
+
+    Raises:
+        ValueError: an unknown name or option, or a value that is no number; the message has what is allowed.
+    """
+    text = str(text).strip()
+    try:
+        return Constant(float(text))
+    except ValueError:
+        pass
+    name, _, rest = text.partition(":")
+    if name == "none":
+        return Constant(1.0)
+    kinds = available()
+    if name not in kinds:
+        allowed = ", ".join(["none", *kinds])
+        raise ValueError(f"There is no schedule {name!r}.{nearest(name, kinds)} There are: {allowed}, or a number.")
+    kind = kinds[name]
+    options = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
+    for item in filter(None, (part.strip() for part in rest.split(","))):
+        option, _, value = item.partition("=")
+        if option not in options:
+            hint = nearest(option, options)
+            raise ValueError(f"The schedule {name} has no option {option!r}.{hint} It has: {', '.join(options)}.")
+        try:
+            options[option] = int(value) if isinstance(options[option], int) else float(value)
+        except ValueError:
+            raise ValueError(f"{name}:{option} takes a number, not {value!r}.") from None
+    return kind(**options)
+
+
+def scaled(schedule: Schedule, factor: float) -> Schedule:
+    """The same schedule with its values times a factor (values are the fields start, stop, value and floor)."""
+    values = {f.name for f in fields(schedule)} & {"start", "stop", "value", "floor"}
+    return replace(schedule, **{name: getattr(schedule, name) * factor for name in values})

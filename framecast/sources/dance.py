@@ -1,0 +1,182 @@
+"""System A's layout: folders of numbered PNGs, a pose picture (label) beside every frame."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import numpy as np
+
+from framecast.sources import SPLITS, Part, Source
+from framecast.sources._pictures import decode, resize
+from framecast.values import Condition, Episode, Spec, size_of
+
+CHUNK = 256  # frames a part: so that a pool of processes shares one long episode
+LAYOUT = """
+    ROOT/train/train_img/*.png     ROOT/train/train_label/*.png     frame i and label i have the same file name
+    ROOT/val/val_img/*.png         ROOT/val/val_label/*.png
+    ROOT/test/test_img/0/*.png     ROOT/test/test_label/0/*.png     also 1, 2, ...: one frame each, all labels"""
+
+
+class Dance(Source):
+    """Dancers: frames and coloured skeletons, N.png, frameN.png or frame000123.png, ordered by the number.
+
+    Episodes: "train", "val", and "0", "1", ... in test. If ROOT/test/test_truth/0 exists, its pictures are the frames
+    of test sequence 0 instead of the single one that is given.
+
+    Args:
+        root: the folder that holds train, val and test (one of them is enough).
+        size: height x width to which frames and labels are resized.
+    """
+
+    def __init__(self, root: str, size: str = "32x64") -> None:
+        self.root = Path(root)
+        self.height, self.width = size_of(size) or (32, 64)
+        self._sizes: dict[Path, tuple[int, ...]] = {}  # (H, W) of each split's first picture, once seen
+        if not self.root.is_dir():
+            raise FileNotFoundError(f"{root} is not a folder. Give the one with this layout:{LAYOUT}")
+        if not any((self.root / split).is_dir() for split in SPLITS):
+            raise FileNotFoundError(f"{root} holds neither train, val nor test. The layout expected:{LAYOUT}")
+
+    def spec(self) -> Spec:
+        """The size asked for, a picture of 3 channels for every frame, 30 frames a second."""
+        return Spec(self.height, self.width, condition=Condition("picture", 3), fps=30.0)
+
+    def parts(self, split: str) -> list[Part]:
+        """Pieces of at most 256 frames; a split that is missing has none.
+
+        Raises:
+            FileNotFoundError, ValueError: a folder is missing, or files are unnumbered, double, missing or unmatched.
+        """
+        if split not in SPLITS or not (self.root / split).is_dir():
+            return []
+        if split != "test":
+            frames, labels = self._pair(self.root / split / f"{split}_img", self.root / split / f"{split}_label")
+            return _chunks(split, frames, labels, frames[0])
+        pairs = {name: self._test_pair(name) for name in self._sequences()}
+        first = next(iter(pairs.values()))[0][0]
+        return [part for name, pair in pairs.items() for part in _chunks(name, *pair, first)]
+
+    def read(self, part: Part) -> Episode:
+        """The frames that are given and the labels of one part, both uint8 (T, H, W, 3).
+
+        Raises:
+            ValueError: a picture is unreadable or of another size than the first one of its split.
+        """
+        first, frames, labels = part.where
+        return Episode(part.episode, self._pictures(frames, first), self._pictures(labels, first))
+
+    def _pictures(self, paths: list[Path], first: Path) -> np.ndarray:
+        if first not in self._sizes:
+            self._sizes[first] = decode(first, str(first)).shape[:2]
+        out = np.empty((len(paths), self.height, self.width, 3), np.uint8)
+        for index, path in enumerate(paths):
+            frame = decode(path, str(path))
+            if frame.shape[:2] != self._sizes[first]:
+                raise ValueError(
+                    f"{path} is {_shape(frame.shape)} (H x W) but {first} is {_shape(self._sizes[first])}: all frames "
+                    f"and labels of a split have one size. Resize it, or take it out with its partner."
+                )
+            out[index] = resize(frame[None], (self.height, self.width))[0]
+        return out
+
+    def _sequences(self) -> list[str]:
+        images, labels = (_folders(self.root / "test" / kind) for kind in ("test_img", "test_label"))
+        for name in sorted(images ^ labels, key=int):
+            has, lacks = ("test_img", "test_label") if name in images else ("test_label", "test_img")
+            raise FileNotFoundError(
+                f"{self.root / 'test' / has / name} has no partner {self.root / 'test' / lacks / name}. "
+                f"Every test sequence needs both: add the folder or remove the other."
+            )
+        return sorted(images, key=int)
+
+    def _test_pair(self, name: str) -> tuple[list[Path], list[Path]]:
+        test = self.root / "test"
+        if (test / "test_truth" / name).is_dir():
+            return self._pair(test / "test_truth" / name, test / "test_label" / name)
+        frames, labels = _pictures_in(test / "test_img" / name), _pictures_in(test / "test_label" / name)
+        for index, frame in enumerate(frames):
+            if index >= len(labels) or number_of(frame) != number_of(labels[index]):
+                raise ValueError(
+                    f"{frame} is not one of the first labels of {labels[0].parent} (they begin with {labels[0].name}). "
+                    f"The frames given of a test sequence are its first ones and bear their labels' numbers: rename it."
+                )
+        return frames, labels
+
+    @staticmethod
+    def _pair(image_folder: Path, label_folder: Path) -> tuple[list[Path], list[Path]]:
+        """Frames and labels in order, one for one by file name."""
+        frames, labels = _pictures_in(image_folder), _pictures_in(label_folder)
+        names = {path.name for path in frames} & {path.name for path in labels}
+        for path in sorted(frames + labels, key=number_of):
+            if path.name not in names:
+                other = label_folder if path.parent == image_folder else image_folder
+                raise ValueError(
+                    f"{path} has no partner {other / path.name} ({len(frames)} pictures in {image_folder.name}, "
+                    f"{len(labels)} in {label_folder.name}). Frame and label share a file name: add or remove one."
+                )
+        return frames, labels
+
+
+def number_of(path: Path) -> int:
+    """The number at the end of a file's name: 12 for frame000012.png.
+
+    Raises:
+        ValueError: there is none.
+    """
+    match = re.search(r"[0-9]+$", path.stem)
+    if match is None:
+        raise ValueError(
+            f"{path} has no number at the end of its name. Pictures are called 12.png, frame12.png or frame000012.png: "
+            f"rename it or take it out."
+        )
+    return int(match.group())
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    """The PNGs of a folder by number; raises if there are none, or numbers are double or missing."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"The folder {folder} is missing. The layout expected:{LAYOUT}")
+    found = (p for p in folder.iterdir() if p.suffix.lower() == ".png" and not p.name.startswith("."))
+    paths = sorted(found, key=lambda path: (number_of(path), path.name))
+    if not paths:
+        raise FileNotFoundError(f"The folder {folder} holds no .png file. The layout expected:{LAYOUT}")
+    for before, after in zip(paths, paths[1:], strict=False):
+        gap = number_of(after) - number_of(before)
+        if gap == 0:
+            raise ValueError(f"{before} and {after.name} have the same number. Each frame has one file: remove one.")
+        if gap > 1:
+            raise ValueError(
+                f"{before} is followed by {after.name}: number {number_of(before) + 1} is missing. A sequence has no "
+                f"gaps: add the missing picture, or renumber frames and labels alike."
+            )
+    return paths
+
+
+def _folders(folder: Path) -> set[str]:
+    """The names of the numbered folders (test sequences) in a folder."""
+    if not folder.is_dir():
+        raise FileNotFoundError(f"The folder {folder} is missing. The layout expected:{LAYOUT}")
+    names = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")}
+    for name in sorted(names):
+        if not re.fullmatch("[0-9]+", name):
+            raise ValueError(
+                f"{folder / name} is not a test sequence: those are called 0, 1, 2, ... Rename or remove it."
+            )
+    if not names:
+        raise FileNotFoundError(f"{folder} holds no folder 0, 1, 2, ... The layout expected:{LAYOUT}")
+    return names
+
+
+def _chunks(name: str, frames: list[Path], labels: list[Path], first: Path) -> list[Part]:
+    """Parts of an episode; `first` is the picture of the split that the others must match in size."""
+    parts = []
+    for start in range(0, len(labels), CHUNK):
+        stop = min(start + CHUNK, len(labels))
+        given = frames[start:stop]
+        parts.append(Part(name, start, stop, len(given), (first, given, labels[start:stop])))
+    return parts
+
+
+def _shape(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]}"

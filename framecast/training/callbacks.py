@@ -1,0 +1,210 @@
+"""What happens around the steps: keeping checkpoints, stopping well, logging, validating, showing progress."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+from lightning.pytorch import Callback, LightningModule, Trainer
+from tqdm import tqdm
+
+from framecast.training.module import TrainingModule
+
+Validate = Callable[[Any, int], dict[str, float]]
+"""(model, step) -> the numbers of a validation, `psnr` among them; it may also write samples."""
+
+
+def save(trainer: Trainer, path: Path) -> None:
+    """A checkpoint, whole or not at all: written beside its place, flushed to the disk, and renamed."""
+    partial = path.with_name(f".{path.name}.partial")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        trainer.save_checkpoint(partial)
+        with open(partial, "rb+") as file:
+            os.fsync(file.fileno())
+        os.replace(partial, path)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+        partial.unlink(missing_ok=True)
+        raise OSError(f"{path} could not be written ({error}). The one before it is untouched; make room and --resume.") from error
+
+
+class Keeper(Callback):
+    """Keeps `last.ckpt`; on Ctrl-C finishes the step and saves; on NaN stops and keeps the batch."""
+
+    def __init__(self, folder: Path, every_seconds: float = 60.0) -> None:
+        self.folder, self.every = folder, every_seconds
+        self.interrupted = False
+        self._saved = 0.0
+        self._batch: Any = None
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        def stop(number: int, frame: Any) -> None:
+            if self.interrupted:
+                raise KeyboardInterrupt
+            self.interrupted = trainer.should_stop = True
+            print("\nFinishing this step and saving (press again to quit at once) ...", file=sys.stderr)
+
+        try:
+            self._before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        except ValueError:  # not in the main thread: whoever runs us handles signals
+            self._before = {}
+
+    def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
+        self._batch = batch
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        seconds = pl_module.seconds()
+        minutes = pl_module.settings.minutes
+        if minutes is not None and seconds >= 60 * minutes:
+            trainer.should_stop = True
+        if seconds - self._saved > self.every:
+            self._saved = seconds
+            save(trainer, self.folder / "checkpoints" / "last.ckpt")
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        save(trainer, self.folder / "checkpoints" / "last.ckpt")
+
+    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
+        for number, handler in getattr(self, "_before", {}).items():
+            signal.signal(number, handler)
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if not isinstance(exception, FloatingPointError):
+            return
+        step = trainer.global_step
+        path = self.folder / "nan" / f"step-{step}.pt"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        weights = pl_module.state_dict()
+        torch.save({"batch": vars(self._batch), "step": step, "state_dict": weights}, path)
+        exception.args = (
+            f"At step {step} {exception} is not finite (NaN or infinite). Training stopped before the weights changed; "
+            f"the batch and weights are in {path}. Try a lower --lr, or --precision 32. "
+            f"To go on from the last checkpoint: framecast train --resume {self.folder}",
+        )
+
+
+class Log(Callback):
+    """Rows of metrics.csv (added to when a run resumes) and of TensorBoard."""
+
+    columns = ("step", "epoch", "seconds", "train/total", "train/reconstruction", "train/mse", "train/psnr", "train/kl")
+    columns += ("train/kl_weighted", "train/beta", "train/tfr", "train/lr", "val/psnr", "val/ssim", "val/first", "val/last")
+
+    def __init__(self, path: Path, every: int) -> None:
+        self.path, self.every = path, every
+
+    def row(self, trainer: Trainer, module: TrainingModule, values: dict[str, float]) -> None:
+        """Appends one row and hands the values to the loggers."""
+        values = {"epoch": module.logged["epoch"], "seconds": round(module.seconds(), 2), **values}
+        new = not self.path.exists()
+        with open(self.path, "a", newline="") as file:
+            writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
+            if new:
+                writer.writeheader()
+            writer.writerow({"step": trainer.global_step, **{k: f"{v:.7g}" for k, v in values.items()}})
+        for logger in trainer.loggers:
+            logger.log_metrics(values, trainer.global_step)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        if trainer.global_step % self.every == 0 or trainer.global_step == 1:
+            self.row(trainer, pl_module, {f"train/{k}": v for k, v in pl_module.logged.items() if k != "epoch"})
+
+
+class Validation(Callback):
+    """Free-running rollouts at equal parts of the run and at its end; keeps the best by PSNR."""
+
+    def __init__(self, validate: Validate, folder: Path, log: Log, times: int) -> None:
+        self.validate, self.folder, self.log, self.times = validate, folder, log, times
+        self.best, self.done, self.at_step = float("-inf"), 0, -1
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        due = int(_fraction(pl_module) * self.times)
+        if due > self.done and not trainer.should_stop:
+            self.done = due
+            self._run(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        interrupted = any(isinstance(c, Keeper) and c.interrupted for c in trainer.callbacks)  # type: ignore[attr-defined]
+        if self.times and not interrupted and self.at_step != trainer.global_step:
+            self._run(trainer, pl_module)
+
+    def _run(self, trainer: Trainer, module: LightningModule) -> None:
+        assert isinstance(module, TrainingModule)
+        self.at_step = trainer.global_step
+        module.model.eval()
+        found = self.validate(module.model, trainer.global_step)
+        module.model.train()
+        self.log.row(trainer, module, {f"val/{k}": v for k, v in found.items()})
+        if found["psnr"] > self.best:
+            self.best = found["psnr"]
+            save(trainer, self.folder / "checkpoints" / "best.ckpt")
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"best": self.best, "done": self.done, "at_step": self.at_step}
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        self.best, self.done, self.at_step = state_dict["best"], state_dict["done"], state_dict["at_step"]
+
+
+class Bar(Callback):
+    """One line: how far, time left, and the newest numbers."""
+
+    def __init__(self, log: Log) -> None:
+        self.newest: dict[str, float] = {}
+        self._row = log.row
+        log.row = self._remember  # type: ignore[method-assign]
+
+    def _remember(self, trainer: Trainer, module: TrainingModule, values: dict[str, float]) -> None:
+        self.newest |= {k: v for k, v in values.items() if k.startswith("val/")}
+        self._row(trainer, module, values)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        # Where nobody watches (a log file), a line now and then; on a terminal, twice a second.
+        pause = 0.5 if sys.stderr.isatty() else 20.0
+        layout = "{desc}{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}"
+        self.bar = tqdm(total=1000, bar_format=layout, mininterval=pause, maxinterval=pause, file=sys.stderr, leave=True)
+
+    def on_train_batch_end(
+        self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        now = pl_module.logged
+        shown = {"loss": now["total"], "psnr": now["psnr"], "beta": now["beta"]}
+        if pl_module.model.feeds_back:
+            shown["tfr"] = now["tfr"]
+        if "val/psnr" in self.newest:
+            shown["val psnr"] = self.newest["val/psnr"]
+        text = ", ".join(f"{k} {v:.4g}" for k, v in shown.items())
+        self.bar.set_postfix_str(f"step {trainer.global_step}, {text}", refresh=False)
+        self.bar.update(int(1000 * _fraction(pl_module)) - self.bar.n)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self.bar.refresh()
+        self.bar.close()
+
+    def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        if hasattr(self, "bar"):
+            self.bar.close()
+
+
+def _fraction(module: TrainingModule) -> float:
+    """How far the run is, whatever its unit, also between epochs."""
+    s = module.settings
+    if s.minutes is not None:
+        return min(1.0, module.seconds() / (60 * s.minutes))
+    steps = s.steps if s.steps is not None else (s.epochs or 1) * module.epoch_length
+    return min(1.0, module.global_step / steps)

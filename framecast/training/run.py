@@ -1,0 +1,160 @@
+"""A run: its folder, its Trainer, and how it is taken up again."""
+
+from __future__ import annotations
+
+import logging
+import platform
+import subprocess
+import warnings
+from dataclasses import asdict
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import torch
+import yaml
+from lightning.pytorch import Trainer
+from lightning.pytorch.loggers import TensorBoardLogger
+
+from framecast import checkpoint, models, objective, schedules
+from framecast.data import Batches, ClipData
+from framecast.rollout import gains_from_bf16
+from framecast.schedules import Progress
+from framecast.store import Store
+from framecast.training.callbacks import Bar, Keeper, Log, Validate, Validation
+from framecast.training.module import TrainingModule
+from framecast.training.settings import Settings
+
+CONFIG = "config.yaml"
+
+
+def prepare(out: Path, resolved: dict[str, Any]) -> None:
+    """Makes a new run folder that explains itself. Raises FileExistsError where something is there already."""
+    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
+        hint = f"framecast train --resume {out}" if (out / CONFIG).is_file() else "remove it first"
+        raise FileExistsError(f"{out} exists already. Give another --out, or go on with it: {hint}")
+    out.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(resolved, sort_keys=False)
+    versions = yaml.safe_dump({"made_with": provenance()}, sort_keys=False)
+    (out / CONFIG).write_text(f"# The whole configuration of this run: framecast train --config {CONFIG} repeats it.\n{text}{versions}")
+
+
+def provenance() -> dict[str, str]:
+    """Versions, commit and machine that a result was made with."""
+    try:
+        here = Path(__file__).parent
+        commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, timeout=5)
+        revision = commit.stdout.strip() or "unknown"
+    except (OSError, subprocess.SubprocessError):
+        revision = "unknown"
+    return {
+        "framecast": version("framecast"),
+        "commit": revision,
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+    }
+
+
+def fit(
+    store: Store,
+    settings: Settings,
+    model: str,
+    config: dict[str, Any],
+    out: Path,
+    validate: Validate | None = None,
+    resume: bool = False,
+    quiet: bool = False,
+) -> Keeper:
+    """Trains into a prepared run folder.
+
+    Args:
+        store: with a `train` split.
+        settings: of training.
+        model: its name.
+        config: its settings as plain values.
+        out: the run folder.
+        validate: what a validation does.
+        resume: go on from `checkpoints/last.ckpt`.
+        quiet: no progress bar.
+
+    Raises:
+        ValueError: settings that cannot be; FloatingPointError: NaN; OSError: the disk.
+    """
+    batches = Batches(
+        store, "train", settings.batch_size, settings.clip_length, settings.seed, models.find(model).sampling, settings.partial  # type: ignore[arg-type]
+    )
+    torch.manual_seed(settings.seed)  # the weights' beginning
+    module = TrainingModule(store.spec.to_dict(), model, config, asdict(settings), len(batches))
+    if not any(p.requires_grad for p in module.model.parameters()):
+        raise ValueError(f"The model {model} has nothing to learn; use it with `framecast evaluate --model {model}`.")
+    log = Log(out / "metrics.csv", settings.log_every)
+    keeper = Keeper(out)
+    callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
+    if validate is not None and settings.validations:
+        callbacks.insert(1, Validation(validate, out, log, settings.validations))
+    trainer = _trainer(settings, module, out, callbacks)
+    last = out / "checkpoints" / "last.ckpt"
+    if resume:
+        checkpoint.read(last)  # a clear error for a damaged file
+    trainer.fit(module, datamodule=ClipData(batches), ckpt_path=last if resume else None, weights_only=True if resume else None)
+    return keeper
+
+
+def _trainer(settings: Settings, module: TrainingModule, out: Path, callbacks: list[Any]) -> Trainer:
+    device = pick_device(settings.device)
+    auto = "bf16-mixed" if gains_from_bf16(device) else "32-true"
+    steps = -1
+    if settings.minutes is None:
+        steps = settings.steps if settings.steps is not None else round((settings.epochs or 1) * module.epoch_length)
+    logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", ".*(does not have many workers|isn't a string|LeafSpec|`IterableDataset` has `__len__`).*")
+    return Trainer(
+        accelerator="gpu" if device.type == "cuda" else "cpu",
+        devices=1,
+        precision={"auto": auto, "bf16": "bf16-mixed", "32": "32-true"}[settings.precision],  # type: ignore[arg-type]
+        max_steps=steps,
+        max_epochs=-1,
+        logger=TensorBoardLogger(out, name="tensorboard", version=""),
+        callbacks=callbacks,
+        enable_checkpointing=False,
+        enable_progress_bar=False,
+        enable_model_summary=False,
+        num_sanity_val_steps=0,
+        log_every_n_steps=settings.log_every,
+    )
+
+
+def pick_device(name: str) -> torch.device:
+    """The device of that name; `auto` takes a GPU where there is one. Raises ValueError where there is none."""
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("--device cuda: torch sees no GPU here. Use --device cpu, or auto.")
+    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
+
+
+def describe(settings: Settings, spec_values: int) -> str:
+    """What is said before step 1: what the objective says of the pixels under the schedule's largest beta."""
+    beta = schedules.parse(settings.beta)
+    highest = max(beta(Progress(f / 200, f / 200 * 20, 20)) for f in range(201))
+    return objective.describe(settings.objective, highest, spec_values)
+
+
+def check(settings: Settings) -> None:
+    """Settings that contradict each other or cannot be. Raises ValueError with what to do."""
+    given = [n for n in ("minutes", "steps", "epochs") if getattr(settings, n) is not None]
+    if len(given) != 1:
+        what = " and ".join(f"--{n}" for n in given) or "none of them"
+        raise ValueError(f"Say how long to train with one of --minutes, --steps or --epochs; given: {what}.")
+    for name in (*given, "batch_size", "lr", "log_every"):
+        if not getattr(settings, name) > 0:
+            raise ValueError(f"--{name.replace('_', '-')} must be above 0, not {getattr(settings, name)}.")
+    if settings.clip_length < 2:
+        raise ValueError(f"--clip-length must be 2 or more (one given frame, one to predict), not {settings.clip_length}.")
+    if not 0 < settings.partial <= 1:
+        raise ValueError(f"--partial is a share above 0 and up to 1, not {settings.partial}.")
+    for name in ("beta", "tfr", "lr_schedule"):
+        try:
+            schedules.parse(getattr(settings, name))
+        except ValueError as error:
+            raise ValueError(f"--{name.replace('_', '-')}: {error}") from None
+    objective.Objective(settings.objective)

@@ -1,0 +1,61 @@
+"""The settings of a training run, as plain values. No heavy import: the command line's help is made from them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train.
+
+    Args:
+        minutes: stop after that much time. Give this, --steps or --epochs.
+        steps: stop after that many optimiser steps.
+        epochs: stop after that many epochs (every frame is in about one clip of an epoch).
+        seed: of everything that is drawn.
+        batch_size: clips in a batch (B).
+        clip_length: frames in a clip (T), the given ones included.
+        partial: share of each episode that is used, from its start.
+        lr: learning rate at its highest.
+        lr_schedule: factor on it over the run; see `framecast train --help-schedules`.
+        optim: the optimiser.
+        weight_decay: of AdamW.
+        clip_norm: the gradient's norm is cut to this.
+        objective: calibrated or learned (Gaussian with one sigma), or mse (the course's MSE + beta KL).
+        beta: weight of the KL: a number, or a schedule such as cyclical:cycles=10,ratio=0.5.
+        tfr: teacher forcing ratio: a number, or a schedule such as step:from_epoch=10,step=0.1.
+        tfr_draw: what each draw of teacher forcing decides for.
+        schedule_unit: schedules move with every step, or from epoch to epoch.
+        validations: how many times the model is validated by a free-running rollout.
+        val_frames: frames of each validation rollout.
+        val_episodes: episodes of each validation.
+        precision: auto takes bf16 where the device gains from it.
+        device: auto takes a GPU where there is one.
+        log_every: steps between two rows of metrics.csv.
+    """
+
+    minutes: float | None = None
+    steps: int | None = None
+    epochs: float | None = None
+    seed: int = 0
+    batch_size: int = 2
+    clip_length: int = 16
+    partial: float = 1.0
+    lr: float = 1e-3
+    lr_schedule: str = "cosine:warmup=0.02"
+    optim: Literal["AdamW", "Adam"] = "AdamW"
+    weight_decay: float = 0.01
+    clip_norm: float = 1.0
+    objective: str = "calibrated"
+    beta: str = "1"
+    tfr: str = "1"
+    tfr_draw: Literal["epoch", "batch", "clip", "frame"] = "frame"
+    schedule_unit: Literal["step", "epoch"] = "step"
+    validations: int = 10
+    val_frames: int = 629
+    val_episodes: int = 4
+    precision: Literal["auto", "bf16", "32"] = "auto"
+    device: Literal["auto", "cpu", "cuda"] = "auto"
+    log_every: int = 20

@@ -1,0 +1,189 @@
+"""Plain values that cross rooms, and the one legend of shapes.
+
+B clips · T frames · C channels · H x W pixels · D numbers of a vector condition · Z latent values · K samples.
+Frames are uint8 on disk and at the doors, and floats in [0, 1] inside models.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from difflib import get_close_matches
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+
+if TYPE_CHECKING:
+    import torch
+
+Kind = Literal["picture", "vector", "none"]
+
+
+@dataclass(frozen=True)
+class Condition:
+    """What is known about every frame to come.
+
+    Args:
+        kind: a picture per frame, a vector per frame, or nothing.
+        size: channels of the picture, or D of the vector; 0 for none.
+        names: of a vector: where its numbers come from, for people.
+        mean, std: of a vector: per number, over the training split; models standardise with them.
+    """
+
+    kind: Kind = "none"
+    size: int = 0
+    names: tuple[str, ...] = ()
+    mean: tuple[float, ...] = ()
+    std: tuple[float, ...] = ()
+
+    def __str__(self) -> str:
+        if self.kind == "none":
+            return "none"
+        what = f"picture of {self.size} channels" if self.kind == "picture" else f"vector of {self.size} numbers"
+        return what + (f" ({', '.join(self.names)})" if self.names else "")
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What every episode of a source or store looks like."""
+
+    height: int
+    width: int
+    channels: int = 3
+    condition: Condition = field(default_factory=Condition)
+    fps: float = 30.0
+
+    @property
+    def values(self) -> int:
+        """D = C * H * W, the number of values in a frame."""
+        return self.channels * self.height * self.width
+
+    def to_dict(self) -> dict[str, Any]:
+        """As plain lists, numbers and texts, for JSON and checkpoints."""
+        data = asdict(self)
+        data["condition"] = {k: list(v) if isinstance(v, tuple) else v for k, v in data["condition"].items()}
+        return data
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Spec:
+        """The inverse of `to_dict`."""
+        condition = {k: tuple(v) if isinstance(v, list) else v for k, v in data["condition"].items()}
+        return cls(**{**data, "condition": Condition(**condition)})
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One recording: frames uint8 (T, H, W, C) and conditions (T, H, W, C) uint8, (T, D) float32, or None.
+
+    A test episode may hold fewer frames than conditions: those that are given.
+    """
+
+    name: str
+    frames: np.ndarray
+    condition: np.ndarray | None
+
+
+@dataclass
+class Clip:
+    """A batch for a model.
+
+    Args:
+        frames: (B, T, C, H, W); uint8 on its way to the device, floats in [0, 1] after `to_float`.
+        condition: (B, S, C, H, W) pictures or (B, S, D) vectors, S >= T, or None.
+        times: (B, T): which condition belongs to each frame; the ones before it are the frame's past.
+    """
+
+    frames: torch.Tensor
+    condition: torch.Tensor | None
+    times: torch.Tensor
+
+    def to(self, device: torch.device | str, non_blocking: bool = False) -> Clip:
+        """The clip on another device."""
+        condition = None if self.condition is None else self.condition.to(device, non_blocking=non_blocking)
+        return Clip(self.frames.to(device, non_blocking=non_blocking), condition, self.times.to(device))
+
+    def to_float(self) -> Clip:
+        """uint8 frames and pictures as floats in [0, 1]; floats stay as they are."""
+        return replace(self, frames=unit(self.frames), condition=unit(self.condition))
+
+
+def unit(values: Any) -> Any:
+    """uint8 0..255 as floats in [0, 1]; anything else (floats, None) unchanged."""
+    if values is None or values.is_floating_point():
+        return values
+    return values.float().div_(255)
+
+
+@dataclass
+class Gaussian:
+    """A diagonal Gaussian by mean and log variance, any shape (B, ...)."""
+
+    mean: torch.Tensor
+    log_variance: torch.Tensor
+
+    def sample(self, noise: torch.Tensor) -> torch.Tensor:
+        """mean + sigma * noise with sigma = exp(log_variance / 2) (Kingma and Welling 2014, section 2.4)."""
+        return self.mean + (0.5 * self.log_variance).exp() * noise
+
+    def kl(self, prior: Gaussian | None = None) -> torch.Tensor:
+        """KL(self || prior) in nats per latent value, same shape; prior None is N(0, I) (Kingma and Welling 2014, B)."""
+        if prior is None:
+            return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
+        gap = self.log_variance - prior.log_variance
+        distance = (self.mean - prior.mean).square() * (-prior.log_variance).exp()
+        return 0.5 * (gap.exp() + distance - 1 - gap)
+
+
+@dataclass
+class Step:
+    """What a model says of one frame: the frame (B, C, H, W), and its latent's distributions where it has them."""
+
+    frame: torch.Tensor
+    posterior: Gaussian | None = None
+    prior: Gaussian | None = None
+
+
+@dataclass
+class Trace:
+    """A walked clip: predicted and true frames (B, T, C, H, W), Gaussians of shape (B, T, ...) (prior None: N(0, I))."""
+
+    frames: torch.Tensor
+    truth: torch.Tensor
+    posterior: Gaussian | None = None
+    prior: Gaussian | None = None
+
+
+@dataclass
+class Losses:
+    """The bound of a Trace, term by term; `total` is what is minimised, the rest is for the log (units in `objective`)."""
+
+    total: torch.Tensor
+    terms: dict[str, torch.Tensor]
+
+
+def size_of(text: str | Sequence[int] | None) -> tuple[int, int] | None:
+    """'32x64' (H x W) as (32, 64).
+
+    Raises:
+        ValueError: the text is no such size.
+    """
+    if text is None:
+        return None
+    parts = text.lower().split("x") if isinstance(text, str) else [str(n) for n in text]
+    if len(parts) != 2 or not all(p.strip().isdigit() and int(p) >= 8 for p in parts):
+        raise ValueError(f"A size is written HEIGHTxWIDTH, each at least 8, for example 32x64; this is {text!r}.")
+    return int(parts[0]), int(parts[1])
+
+
+def nearest(word: str, allowed: Iterable[str]) -> str:
+    """' Did you mean ...?' where a word is close to an allowed one, else nothing."""
+    close = get_close_matches(word, list(allowed), n=1, cutoff=0.5)
+    return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def tensor(values: np.ndarray) -> torch.Tensor:
+    """Frames or conditions as models want them: pictures (..., H, W, C) uint8 -> (..., C, H, W), vectors as they are."""
+    import torch
+
+    made = torch.from_numpy(np.require(values, requirements=["C", "W"]))  # copies a memory map, which is read-only
+    return made.movedim(-1, -3) if values.dtype == np.uint8 else made.float()
