@@ -5,58 +5,19 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 from framecast import models
 from framecast.metrics.frame import drift, psnr, ssim
 from framecast.models.base import Model
-from framecast.rollout import roll
+from framecast.predictor import Predictor
 from framecast.store import Store
 from framecast.values import Episode, tensor
-
-CHUNK = 32  # frames drawn at a time
-
-
-def predict_episode(
-    model: Model,
-    frames: np.ndarray,
-    condition: np.ndarray | None,
-    horizon: int,
-    samples: int = 1,
-    seed: int = 0,
-    mean: bool = False,
-) -> Iterator[np.ndarray]:
-    """Predicts on after the given frames, piece by piece, at constant memory.
-
-    Args:
-        model: in eval mode.
-        frames: uint8 (n, H, W, C), the given ones, in the model's size.
-        condition: (n + horizon, ...) of every frame from the first given one on, or None.
-        horizon: frames to come.
-        samples: K.
-        seed: of the samples.
-        mean: with the prior's mean in place of its samples.
-
-    Yields:
-        uint8 (K, S, H, W, C), S <= 32.
-    """
-    given = len(frames)
-
-    def pieces() -> Iterator[torch.Tensor | int]:
-        yield given if condition is None else tensor(np.asarray(condition[:given]))
-        for first in range(given, given + horizon, CHUNK):
-            stop = min(first + CHUNK, given + horizon)
-            yield stop - first if condition is None else tensor(np.asarray(condition[first:stop]))
-
-    for drawn in roll(model, tensor(frames), pieces(), seed, range(samples), mean):
-        yield drawn.mul(255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
-
 
 @dataclass
 class Scored:
@@ -126,6 +87,7 @@ def evaluate(
     horizon: int | None = 629,
     most: int | None = None,
     seed: int = 0,
+    baselines: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
 ) -> Result:
     """Free-running rollouts of every predictor over a split, and of the copy baselines.
@@ -138,6 +100,7 @@ def evaluate(
         horizon: frames to predict of each episode at most; None: all there are.
         most: episodes at most.
         seed: of the samples.
+        baselines: with the copy baselines.
         progress: called with who predicts, frames done, and frames in all.
 
     Raises:
@@ -151,7 +114,7 @@ def evaluate(
         result.given.append(np.asarray(episode.frames[:context]))
         result.truth.append(np.asarray(episode.frames[context:stop]))
         result.conditions.append(None if episode.condition is None else np.asarray(episode.condition[:stop]))
-    for which in ("first", "last"):
+    for which in ("first", "last") if baselines else ():
         model = models.build(store.spec, "copy", {"which": which}).eval()
         if which == "last" and context == 1:
             continue  # with one given frame they are the same
@@ -162,7 +125,8 @@ def evaluate(
         drawn_all = []
         for given, truth, condition in zip(result.given, result.truth, result.conditions, strict=True):
             pieces = []
-            for piece in predict_episode(model, given, condition, len(truth), 1, seed, who.endswith("(mean)")):
+            predictor = Predictor(model, who, {})
+            for piece in predictor.stream(given, condition, 1, seed, len(truth), mean=who.endswith("(mean)")):
                 pieces.append(piece[0])
                 done += piece.shape[1]
                 if progress:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -73,13 +72,6 @@ def noise(model: Model, seed: int, samples: Iterable[int], frames: Iterable[int]
         return torch.randn(model.noise_shape, generator=generator)
 
     return torch.stack([torch.stack([one(k, t) for t in frames]) for k in samples])
-
-
-@dataclass(frozen=True)
-class Chunks:
-    """How many frames are drawn at a time: memory is that of one chunk, whatever the horizon."""
-
-    frames: int = 32
 
 
 @torch.no_grad()

@@ -171,6 +171,8 @@ class Decoder(nn.Module):
         self.norm = norm(widths[0])
         # Per pixel: the new colour, and how far it replaces the given frame's.
         self.out = nn.Conv2d(widths[0], (spec.channels + 1) * patch * patch, 3, padding=1)
+        # It begins near a copy of the given frame, which little motion makes hard to beat.
+        nn.init.constant_(self.out.bias[spec.channels * patch * patch :], -2.0)
 
     def forward(self, frame: Tensor, anchor: list[Tensor], condition: list[Tensor], z: Tensor) -> Tensor:
         clips, times = z.shape[:2]

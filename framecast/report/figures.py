@@ -15,18 +15,16 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from PIL import Image, ImageDraw
 
 from framecast.report.film import enlarge, fit, font, replacing
 
-BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK = (
-    *("#0072B2", "#D55E00", "#009E73", "#E69F00", "#CC79A7", "#56B4E9"),
-    "#222222",
-)
+BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
+PURPLE, SKY, BLACK, SOFT = "#CC79A7", "#56B4E9", "#222222", "#6b6e76"
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 DPI = 150
-SOFT = "#6b6e76"
 
 Rows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]  # of a metrics.csv, by row or by column
 
@@ -42,10 +40,9 @@ class Panel:
     limits: tuple[float, float] | None = None
 
 
+LOSS = {"train/total": "total", "train/reconstruction": "reconstruction", "train/kl_weighted": "β · KL"}
 PANELS = (
-    Panel(
-        "loss", {"train/total": "total", "train/reconstruction": "reconstruction", "train/kl_weighted": "β · KL"}, 1.8
-    ),
+    Panel("loss", LOSS, 1.8, log=True),
     Panel("KL (nats)", {"train/kl": "KL"}, log=True),
     Panel("PSNR (dB)", {"train/psnr": "training", "val/psnr": "validation"}, 1.4),
     Panel("β", {"train/beta": "β"}, 0.7),
@@ -94,15 +91,29 @@ def psnr_figure(path: str | Path, curves: Mapping[str, Any], title: str, fps: fl
     axes.set_xlim(1 - 0.01 * longest, longest * 1.01)
     axes.set_xlabel("predicted frame" + (f" (thick: mean of {window} frames)" if window > 1 else ""))
     axes.set_ylabel("PSNR (dB)")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], integer=True))
     if fps:
-        seconds = axes.secondary_xaxis("top", functions=(lambda frame: frame / fps, lambda second: second * fps))
-        seconds.set_xlabel("time (s)", color=SOFT)
-        seconds.tick_params(colors=SOFT)
-        seconds.spines["top"].set_color(SOFT)
+        _seconds(axes, fps)
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    figure.legend(loc="outside lower left", ncols=min(3, len(series)), frameon=False, handlelength=1.6)
+    abreast = 3 if max(map(len, series)) <= 16 else 2
+    figure.legend(loc="outside lower left", ncols=abreast, frameon=False, handlelength=1.6, fontsize=9)
     return _save(figure, path)
+
+
+def _seconds(axes: Axes, fps: float) -> None:
+    """A second axis above, in seconds since the given frame."""
+
+    def to_seconds(frames: Any) -> Any:
+        return frames / fps
+
+    def to_frames(seconds: Any) -> Any:
+        return seconds * fps
+
+    above = axes.secondary_xaxis("top", functions=(to_seconds, to_frames))
+    above.set_xlabel("time (s)", color=SOFT)
+    above.tick_params(colors=SOFT)
+    above.xaxis.set_major_locator(MaxNLocator(8, steps=[1, 2, 5, 10]))
+    above.spines["top"].set_color(SOFT)
 
 
 def training_figure(path: str | Path, rows: Rows, title: str = "") -> Path:
@@ -110,8 +121,9 @@ def training_figure(path: str | Path, rows: Rows, title: str = "") -> Path:
 
     Args:
         path: PNG, SVG or PDF.
-        rows: Lightning's metrics.csv as rows or columns, with `step`; of `train/total`, `train/reconstruction`,
-            `train/kl_weighted`, `train/kl`, `train/psnr`, `val/psnr`, `train/beta` and `train/tfr` those that are there.
+        rows: Lightning's metrics.csv as rows or columns, with `step`, and those that are there of `train/total`,
+            `train/reconstruction`, `train/kl_weighted`, `train/kl`, `train/psnr`, `val/psnr`, `train/beta` and
+            `train/tfr`.
         title: one line.
 
     Raises:
@@ -147,6 +159,9 @@ def settings_figure(path: str | Path, runs: Mapping[str, Rows], title: str = "")
         grid[0, column].set_title(name, loc="left", fontsize=10)
         grid[-1, column].set_xlabel("training step")
         grid[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
+    for axes, panel in zip(grid[:, 0], shown, strict=True):
+        drawn = [table[c][1] for table in tables.values() for c in panel.columns if c in table]
+        _value_axis(axes, panel, np.concatenate(drawn))
     figure.align_ylabels()
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
@@ -156,29 +171,41 @@ def settings_figure(path: str | Path, runs: Mapping[str, Rows], title: str = "")
 def _training_panel(axes: Axes, panel: Panel, table: Mapping[str, np.ndarray], labelled: bool) -> None:
     """The panel's columns over the step, faint where noisy with a running mean on top."""
     _clean(axes)
-    colours = dict(zip(panel.columns, COLOURS, strict=False)) if len(panel.columns) > 1 else {}
-    lowest = math.inf
-    for column, name in panel.columns.items():
-        if column not in table:
-            continue
+    if labelled:
+        axes.set_ylabel(panel.label)
+    there = [column for column in panel.columns if column in table]
+    if not there:
+        axes.text(0.5, 0.5, "not logged", transform=axes.transAxes, color=SOFT, ha="center", va="center")
+        return
+    for column in there:
+        colour = COLOURS[list(panel.columns).index(column)] if len(panel.columns) > 1 else BLACK
         steps, values = table[column]
-        colour = colours.get(column, BLACK)
-        lowest = min(lowest, values.min())
-        few = len(values) <= 60 or column in ("train/beta", "train/tfr")
-        window = 1 if few else 2 * (len(values) // 80) + 1
+        scheduled = column in ("train/beta", "train/tfr")  # drawn as they are
+        window = 1 if scheduled or len(values) <= 60 else 2 * (len(values) // 80) + 1
         if window > 1:
             axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.3)
         marker = "o" if len(values) <= 60 and column.startswith("val/") else ""
-        smooth = _smooth(values, window)
-        axes.plot(steps, smooth, color=colour, linewidth=1.6, label=name, marker=marker, markersize=3.5)
-    if lowest > 0 and (panel.log or panel.label == "loss" and lowest < 0.05 * axes.get_ylim()[1]):
+        name = panel.columns[column]
+        axes.plot(
+            steps, _smooth(values, window), color=colour, linewidth=1.6, label=name, marker=marker, markersize=3.5
+        )
+    if labelled and len(there) > 1:
+        axes.legend(frameon=False, loc="best", handlelength=1.4, fontsize=8)
+
+
+def _value_axis(axes: Axes, panel: Panel, values: np.ndarray) -> None:
+    """Scale, limits and plain numbers of a row's axis, from all that is drawn in it."""
+    axes.yaxis.set_major_locator(MaxNLocator(3 if panel.height < 1 else 5, steps=[1, 2, 5, 10]))
+    if panel.log and values.min() >= 0 and values.max() > 0:
+        lowest = max(values[values > 0].min(), values.max() / 1e4)  # a weight that starts at 0 would take all the room
         axes.set_yscale("log")
+        axes.set_ylim(lowest / 1.2, values.max() * 1.2)
+        marks = (1, 2, 5) if values.max() / lowest < 100 else (1,)
+        axes.yaxis.set_major_locator(LogLocator(subs=marks, numticks=8))
+        axes.yaxis.set_minor_formatter(NullFormatter())
+    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     if panel.limits:
         axes.set_ylim(*panel.limits)
-    if labelled:
-        axes.set_ylabel(panel.label)
-        if len(axes.get_legend_handles_labels()[1]) > 1:
-            axes.legend(frameon=False, ncols=3, loc="upper right", handlelength=1.4, borderaxespad=0.1)
 
 
 def _columns(rows: Rows, run: str) -> dict[str, np.ndarray]:
@@ -221,8 +248,8 @@ def strip(
     Args:
         path: PNG.
         rows: name -> uint8 (T, H, W, C), all of one H and W.
-        times: frame numbers, one a column.
-        first: number of the frame at index 0 (1 where the films begin after one given frame).
+        times: indices into the films, one a column.
+        first: what the frame at index 0 is called above its column (1 where the films begin after one given frame).
         scale: whole number to enlarge by; None: so that a frame is at least 96 pixels high.
 
     Raises:
@@ -233,10 +260,10 @@ def strip(
     sizes = {film.shape[1:3] for film in rows.values()}
     if len(sizes) > 1:
         raise ValueError(f"All films of a strip have one size (H, W); these have {sorted(sizes)}.")
-    last = first + min(map(len, rows.values())) - 1
-    outside = [t for t in times if not first <= t <= last]
+    last = min(map(len, rows.values())) - 1
+    outside = [t for t in times if not 0 <= t <= last]
     if outside:
-        raise ValueError(f"The films hold the frames {first} to {last}; times outside: {outside}.")
+        raise ValueError(f"The films hold the frames 0 to {last}; times outside: {outside}.")
     height, width = next(iter(sizes))
     scale = scale or math.ceil(96 / height)
     high, wide, gap, text = height * scale, width * scale, 4, 18
@@ -248,9 +275,9 @@ def strip(
         y = top + row * (high + gap)
         draw.text((margin - 10, y + high // 2), name, BLACK, font(text), anchor="rm")
         for column, t in enumerate(times):
-            canvas.paste(Image.fromarray(enlarge(film[t - first], scale)), (margin + column * (wide + gap), y))
+            canvas.paste(Image.fromarray(enlarge(film[t], scale)), (margin + column * (wide + gap), y))
     for column, t in enumerate(times):
-        label = fit(f"frame {t}" if column == 0 else str(t), wide, text)
+        label = fit(f"frame {t + first}" if column == 0 else str(t + first), wide, text)
         draw.text((margin + column * (wide + gap) + wide // 2, top // 2), label, BLACK, font(text), anchor="mm")
     with replacing(Path(path)) as partial:
         canvas.save(partial, "PNG", dpi=(DPI, DPI))
@@ -285,45 +312,48 @@ def contact_sheet(
         raise ValueError(
             f"A contact sheet needs a frame or more and a condition and title for each; {n} frames, {counts}."
         )
-    columns = min(n, max(2, round(math.sqrt(n * (1.0 if frames.shape[2] > 1.4 * frames.shape[1] else 1.8)))))
-    lines = math.ceil(n / columns)
-    wide = 9.0 / max(columns, 3)
-    picture = wide * frames.shape[1] / frames.shape[2]
-    below = 0.0 if conditions is None else picture if conditions.ndim == 4 else 0.45 * wide
-    title = 0.25 if titles is not None else 0.06
-    figure = Figure(
-        figsize=(columns * wide, lines * (picture + below + title) + 0.35 * (below > 0)), layout="constrained"
-    )
-    figure.get_layout_engine().set(w_pad=0.03, h_pad=0.03, wspace=0.02, hspace=0.02)  # pyright: ignore
+    bars = conditions
+    if conditions is not None and conditions.ndim == 4:
+        frames, bars = np.concatenate([_colour(frames), _colour(conditions)], axis=1), None
+    shape = frames.shape[1] / frames.shape[2]
+    # columns so that the sheet comes out about half as wide again as it is high
+    columns = n if n <= 4 else min(n, round(math.sqrt(1.5 * n * (shape + 0.5 * (bars is not None)))) or 1)
+    wide, lines = 9.0 / max(columns, 3), math.ceil(n / columns)
+    heights = [wide * shape] if bars is None else [wide * shape, 0.45 * wide]
+    high = lines * (sum(heights) + 0.05 + (0.2 if titles is not None else 0) + (0.25 if bars is not None else 0))
+    figure = Figure(figsize=(columns * wide, high), layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.01))
     grid: Any = figure.subplots(
-        lines * 2 if below else lines,
-        columns,
-        squeeze=False,
-        gridspec_kw={"height_ratios": [picture, below] * lines if below else [picture] * lines},
+        lines * len(heights), columns, squeeze=False, gridspec_kw={"height_ratios": heights * lines}
     )
     for axes in grid.flat:
         axes.set_axis_off()
+    longest = max(map(len, titles or [""])) or 1
+    size = float(np.clip(72 * wide / (0.65 * longest), 4.5, 8))  # points: a letter is about 0.65 of its size wide
     for index, frame in enumerate(frames):
         row, column = divmod(index, columns)
-        upper = grid[row * 2 if below else row, column]
+        upper = grid[row * len(heights), column]
         _picture(upper, frame)
         if titles is not None:
-            upper.set_title(titles[index], fontsize=8, pad=3)
-        if conditions is not None:
-            _condition(grid[row * 2 + 1, column], conditions, index, names, labelled=column == 0)
+            upper.set_title(titles[index], fontsize=size, pad=3)
+        if bars is not None:
+            _bars(grid[row * 2 + 1, column], bars, index, names, labelled=column == 0)
     return _save(figure, path)
 
 
+def _colour(frames: np.ndarray) -> np.ndarray:
+    """(n, H, W, 1 or 3) as (n, H, W, 3)."""
+    return frames.repeat(3, axis=3) if frames.shape[3] == 1 else frames
+
+
 def _picture(axes: Axes, frame: np.ndarray) -> None:
-    grey = {"cmap": "gray", "vmin": 0, "vmax": 255} if frame.shape[2] == 1 else {}
-    axes.imshow(frame[:, :, 0] if grey else frame, interpolation="nearest", **grey)
+    axes.imshow(_colour(frame[None])[0], interpolation="nearest")
+    axes.set_axis_on()
+    axes.set(xticks=[], yticks=[])
+    axes.spines[:].set(color="#d0d2d6", linewidth=0.6)  # so that a picture on white ground has an end
 
 
-def _condition(axes: Axes, conditions: np.ndarray, index: int, names: Sequence[str], labelled: bool) -> None:
-    """A condition's picture, or its numbers as bars on the scale of all of them."""
-    if conditions.ndim == 4:
-        _picture(axes, conditions[index])
-        return
+def _bars(axes: Axes, conditions: np.ndarray, index: int, names: Sequence[str], labelled: bool) -> None:
+    """The numbers (D,) of one condition as bars, on the scale of all (n, D)."""
     axes.set_axis_on()
     _clean(axes)
     size = conditions.shape[1]

@@ -11,6 +11,7 @@ import io
 import itertools
 import math
 import os
+import re
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property, lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageSequence
@@ -26,7 +27,6 @@ from PIL import Image, ImageDraw, ImageFont, ImageSequence
 Frames = Iterable[np.ndarray]  # an array (T, H, W, C), a `Panels`, or an iterator of (H, W, C)
 
 PALETTE_PIXELS = 400_000  # looked at to choose a GIF's colours
-STEP_MARK = b"framecast step_ms="  # in the file: equal neighbours are merged, so durations alone do not give the count
 GROUND, INK, FAINT = (17, 18, 22), (244, 244, 240), (170, 172, 180)
 
 
@@ -41,7 +41,7 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
       30 fps plays at 33.3.
     - `.webp`: animated, quality 90; a frame lasts 1/fps rounded to 1 ms.
     - `.mp4`: H.264, 4:2:0; odd sizes grow by one repeated row or column.
-    - `.npz`: the key `frames`, exact.
+    - `.npz`: the key `frames`, exact; several films (K, T, H, W, C) as well.
     - no suffix: a folder of `0.png`, `1.png`, ..., exact. An older film in that folder is replaced.
 
     Args:
@@ -55,16 +55,13 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
     Raises:
         ValueError: an unknown suffix, no frames, frames of another type or of unequal sizes.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in WRITERS:
-        raise ValueError(_unknown(path))
+    path, suffix = Path(path), check_suffix(path)
     if not fps > 0:
         raise ValueError(f"A film plays at more than 0 frames per second; this is {fps!r}.")
     if not suffix and path.is_dir() and not all(p.suffix == ".png" and p.stem.isdigit() for p in path.iterdir()):
         raise ValueError(f"{path} holds more than a film of N.png files. Name another folder, or empty this one.")
     with replacing(path) as partial:
-        WRITERS[suffix](partial, _checked(frames), fps)
+        WRITERS[suffix](partial, _checked(frames, axes=(3, 4) if suffix == ".npz" else (3,)), fps)
     return path
 
 
@@ -78,38 +75,54 @@ def replacing(path: Path) -> Iterator[Path]:
         for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
             with file.open("rb+") as handle:
                 os.fsync(handle.fileno())
-        if path.is_dir():
+        if partial.is_dir() and path.is_dir():
             os.replace(path, Path(scratch) / "older")  # a folder that is not empty cannot be replaced in one move
         os.replace(partial, path)
 
 
 def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     film = [_rgb(frame) for frame in frames]
-    palette = _palette(film)
-    first, *rest = (Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE) for f in film)
+    colours = _palette(film)
+    first, *rest = _indexed(film, colours)
     step = max(20, 10 * round(100 / fps))
-    colours = bytes(cast("list[int]", palette.getpalette()))
-    options: dict[str, Any] = {"palette": colours, "comment": STEP_MARK + b"%d" % step, "optimize": True}
+    options: dict[str, Any] = {"palette": colours.tobytes(), "comment": _mark(len(film), step), "optimize": True}
     first.save(path, "GIF", save_all=True, append_images=rest, duration=step, loop=0, disposal=1, **options)
 
 
-def _palette(film: Sequence[np.ndarray]) -> Image.Image:
-    """The colours of a whole film, from pixels of up to 64 of its frames: one palette, so that nothing flickers."""
+def _palette(film: Sequence[np.ndarray]) -> np.ndarray:
+    """Up to 255 colours (n, 3) for a whole film, by median cut of pixels from up to 64 of its frames."""
     sample = [film[i].reshape(-1, 3) for i in np.unique(np.linspace(0, len(film) - 1, 64).round().astype(int))]
     stride = math.ceil(sum(map(len, sample)) / PALETTE_PIXELS)
     pixels = np.concatenate([s[k % stride :: stride] for k, s in enumerate(sample)])
     chosen = Image.fromarray(pixels[None]).quantize(255, Image.Quantize.MEDIANCUT, kmeans=2).getpalette()
-    colours = np.unique(np.asarray(chosen, dtype=np.uint8).reshape(-1, 3), axis=0)
-    palette = Image.new("P", (1, 1))
-    palette.putpalette(colours.tobytes())
-    return palette
+    return np.unique(np.asarray(chosen, dtype=np.uint8).reshape(-1, 3), axis=0)
+
+
+def _indexed(film: Sequence[np.ndarray], colours: np.ndarray) -> Iterator[Image.Image]:
+    """The frames in the nearest of `colours`; each colour met is looked for once (Pillow's own search is off by 6)."""
+    palette = colours.astype(np.float32)
+    found = np.full(2**24, -1, dtype=np.int16)
+    for frame in film:
+        red, green, blue = np.moveaxis(frame.astype(np.int32), -1, 0)
+        codes = red << 16 | green << 8 | blue
+        new = np.unique(codes[found[codes] < 0])
+        for part in np.array_split(new, math.ceil(len(new) / 2**15) or 1):
+            met = np.stack([part >> 16, part >> 8 & 255, part & 255], axis=1).astype(np.float32)
+            found[part] = ((palette**2).sum(1) - 2 * met @ palette.T).argmin(1)
+        picture = Image.fromarray(found[codes].astype(np.uint8))
+        picture.putpalette(colours.tobytes())
+        yield picture
+
+
+def _mark(count: int, step: int) -> bytes:
+    """Left in the file, since writers merge equal neighbours and durations alone do not tell how many there were."""
+    return b"framecast frames=%d step_ms=%d" % (count, step)
 
 
 def _write_webp(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
     first, *rest = (Image.fromarray(_rgb(frame)) for frame in frames)
     step = max(1, round(1000 / fps))
-    mark = STEP_MARK + b"%d" % step
-    options: dict[str, Any] = {"quality": 90, "method": 4, "xmp": mark}
+    options: dict[str, Any] = {"quality": 90, "method": 4, "xmp": _mark(1 + len(rest), step)}
     first.save(path, "WEBP", save_all=True, append_images=rest, duration=step, loop=0, **options)
 
 
@@ -151,22 +164,30 @@ WRITERS: dict[str, Callable[[Path, Iterator[np.ndarray], float], None]] = {
 }
 
 
-def _unknown(path: Path) -> str:
-    allowed = [suffix for suffix in WRITERS if suffix]
-    nearest = difflib.get_close_matches(path.suffix.lower(), allowed, n=1, cutoff=0.5)
+def check_suffix(path: str | Path) -> str:
+    """The suffix a film's name ends in, in small letters; before an hour of work, not after it.
+
+    Raises:
+        ValueError: there is no such kind of film.
+    """
+    path = Path(path)
+    suffix, allowed = path.suffix.lower(), [known for known in WRITERS if known]
+    if suffix in WRITERS:
+        return suffix
+    nearest = difflib.get_close_matches(suffix, allowed, n=1, cutoff=0.5)
     hint = f" Did you mean {path.with_suffix(nearest[0]).name}?" if nearest else ""
-    return (
+    raise ValueError(
         f"{path.name} has the suffix {path.suffix!r}; films are {', '.join(allowed)}, "
         f"or a name without a suffix for a folder of PNG files.{hint}"
     )
 
 
-def _checked(frames: Frames) -> Iterator[np.ndarray]:
+def _checked(frames: Frames, axes: tuple[int, ...]) -> Iterator[np.ndarray]:
     """The frames as they come, each one looked at."""
     shape = None
     for number, frame in enumerate(frames):
         shape = shape or frame.shape
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] not in (1, 3):
+        if frame.dtype != np.uint8 or frame.ndim not in axes or frame.shape[-1] not in (1, 3):
             raise ValueError(
                 f"A frame is uint8 (H, W, C) with C = 1 or 3; frame {number} is {frame.dtype} {frame.shape}."
             )
@@ -188,13 +209,12 @@ def _rgb(frame: np.ndarray) -> np.ndarray:
 def read_film(path: str | Path) -> np.ndarray:
     """A film as uint8 (T, H, W, C), with merged frames of GIF and WebP repeated for as long as they last.
 
+    An MP4 comes back at its even size; grey films come back grey from npz and PNG only.
+
     Raises:
         ValueError: an unknown suffix, or a folder without N.png files.
     """
-    path = Path(path)
-    suffix = path.suffix.lower()
-    if suffix not in WRITERS:
-        raise ValueError(_unknown(path))
+    path, suffix = Path(path), check_suffix(path)
     if suffix == ".npz":
         return np.load(path)["frames"]
     if suffix == ".mp4":
@@ -204,7 +224,7 @@ def read_film(path: str | Path) -> np.ndarray:
             return np.stack([frame.to_ndarray(format="rgb24") for frame in container.decode(video=0)])
     if suffix:
         return _read_animation(path)
-    files = sorted(path.glob("*.png"), key=lambda p: int(p.stem))
+    files = sorted((p for p in path.glob("*.png") if p.stem.isdigit()), key=lambda p: int(p.stem))
     if not files:
         raise ValueError(f"{path} holds no pictures 0.png, 1.png, ....")
     pictures = np.stack([np.asarray(Image.open(io.BytesIO(file.read_bytes()))) for file in files])
@@ -215,8 +235,11 @@ def _read_animation(path: Path) -> np.ndarray:
     with Image.open(path) as film:
         mark = film.info.get("comment", b"") + film.info.get("xmp", b"")
         shots = [(np.asarray(f.convert("RGB")), int(f.info.get("duration", 0))) for f in ImageSequence.Iterator(film)]
-    step = int(mark.rpartition(b"=")[2]) if STEP_MARK in mark else math.gcd(*(lasting for _, lasting in shots))
-    return np.concatenate([np.repeat(shot[None], max(1, round(t / max(1, step))), axis=0) for shot, t in shots])
+    ours = re.search(rb"framecast frames=(\d+) step_ms=(\d+)", mark)
+    if ours and len(shots) == 1:  # a still film: WebP drops even its duration
+        return np.repeat(shots[0][0][None], int(ours[1]), axis=0)
+    step = max(1, int(ours[2]) if ours else math.gcd(*(lasting for _, lasting in shots)))
+    return np.concatenate([np.repeat(shot[None], max(1, round(lasting / step)), axis=0) for shot, lasting in shots])
 
 
 # --- panels --------------------------------------------------------------------------------------------------------
@@ -390,12 +413,10 @@ def _inferno() -> np.ndarray:
 
 def _psnr(prediction: np.ndarray, truth: np.ndarray) -> list[float]:
     """PSNR (dB) of every frame of uint8 (T, H, W, C)."""
-    import torch
-
     from framecast.metrics import psnr
+    from framecast.values import tensor
 
-    one, two = (torch.from_numpy(np.ascontiguousarray(film)).movedim(-1, 1)[None] for film in (prediction, truth))
-    return psnr(one, two)[0].tolist()
+    return psnr(tensor(prediction)[None], tensor(truth)[None])[0].tolist()
 
 
 def enlarge(frame: np.ndarray, scale: int) -> np.ndarray:

@@ -15,10 +15,11 @@ from numpy.lib.stride_tricks import as_strided
 
 # The first 18 are OpenPose's (COCO order); the rest only shape the person.
 JOINTS = (
-    "nose neck r_shoulder r_elbow r_wrist l_shoulder l_elbow l_wrist r_hip r_knee r_ankle l_hip l_knee l_ankle "
-    "r_eye l_eye r_ear l_ear pelvis crown chin brow skull bun r_hand l_hand r_toe l_toe r_heel l_heel chest "
-    "r_hem l_hem hem curl tip"
-).split()
+    "nose", "neck", "r_shoulder", "r_elbow", "r_wrist", "l_shoulder", "l_elbow", "l_wrist", "r_hip", "r_knee",
+    "r_ankle", "l_hip", "l_knee", "l_ankle", "r_eye", "l_eye", "r_ear", "l_ear", "pelvis", "crown", "chin", "brow",
+    "skull", "bun", "r_hand", "l_hand", "r_toe", "l_toe", "r_heel", "l_heel", "chest", "r_hem", "l_hem", "hem",
+    "curl", "tip",
+)  # fmt: skip
 INDEX = {name: i for i, name in enumerate(JOINTS)}
 HORIZON = 0.74  # where the wall meets the floor
 LIGHT = (-0.62, -0.78)  # towards the key light: from the left, above
@@ -102,8 +103,8 @@ def _capsule(strokes: Strokes, p: int, x: np.ndarray, y: np.ndarray) -> tuple[np
 
 # Of the person: from joint, to joint, radii at both (in body heights), colour, nearer by (body heights), square ends.
 PARTS = (
-    ("r_hip", "r_knee", 0.052, 0.038, "legs", 0.0, 0),
-    ("l_hip", "l_knee", 0.052, 0.038, "legs", 0.0, 0),
+    ("r_hip", "r_knee", 0.052, 0.039, "legs", -0.02, 1),
+    ("l_hip", "l_knee", 0.052, 0.039, "legs", -0.02, 1),
     ("r_knee", "r_ankle", 0.037, 0.023, "legs", 0.0, 0),
     ("l_knee", "l_ankle", 0.037, 0.023, "legs", 0.0, 0),
     ("r_heel", "r_toe", 0.024, 0.018, "shoes", 0.01, 0),
@@ -167,8 +168,10 @@ def person(canvas: np.ndarray, body: Body, seed: int) -> np.ndarray:
     palette = np.stack([colours[name] for name in tint])[order]
     opacity = ((radius / full).min(0) ** faint).astype(np.float32)
     soft = _full(0.5, order)
-    relief = np.where(np.isin(tint, ("shirt", "skirt", "belt")), 0.13, 0.3).astype(np.float32)[order]
-    return paint(canvas, Strokes(a, b, full[0], full[1], palette, opacity, soft, flat[order].astype(np.float32), relief))
+    relief = np.where(np.isin(tint, ("shirt", "skirt", "belt")), 0.1, 0.3).astype(np.float32)[order]
+    return paint(
+        canvas, Strokes(a, b, full[0], full[1], palette, opacity, soft, flat[order].astype(np.float32), relief)
+    )
 
 
 def shadow(body: Body, size: tuple[int, int]) -> np.ndarray:
@@ -202,7 +205,7 @@ def label(body: Body, size: tuple[int, int]) -> np.ndarray:
     colour = np.broadcast_to(np.array(bone + dot, np.float32) * 255, (count, bones + len(dots), 3))
     points = body.joints[..., :2] * np.float32(size[0])
     start, end = points[:, np.concatenate([a, dots])], points[:, np.concatenate([b, dots])]
-    thick = np.repeat(np.float32([0.62, 0.72]) * size[0] / 32, (bones, len(dots)))
+    thick = np.repeat(np.array([0.62, 0.72], np.float32) * size[0] / 32, (bones, len(dots)))
     radius = np.broadcast_to(thick, start.shape[:2])
     white = np.full((count, 3, *size), 255, np.float32)
     ones = _full(1, start)

@@ -124,8 +124,8 @@ class Log(Callback):
 class Validation(Callback):
     """Free-running rollouts at equal parts of the run and at its end; keeps the best by PSNR."""
 
-    def __init__(self, validate: Validate, folder: Path, log: Log, times: int) -> None:
-        self.validate, self.folder, self.log, self.times = validate, folder, log, times
+    def __init__(self, validate: Validate, folder: Path, rows: Log, times: int) -> None:
+        self.validate, self.folder, self.rows, self.times = validate, folder, rows, times
         self.best, self.done, self.at_step = float("-inf"), 0, -1
 
     def on_train_batch_end(
@@ -148,7 +148,7 @@ class Validation(Callback):
         module.model.eval()
         found = self.validate(module.model, trainer.global_step)
         module.model.train()
-        self.log.row(trainer, module, {f"val/{k}": v for k, v in found.items()})
+        self.rows.row(trainer, module, {f"val/{k}": v for k, v in found.items()})
         if found["psnr"] > self.best:
             self.best = found["psnr"]
             save(trainer, self.folder / "checkpoints" / "best.ckpt")

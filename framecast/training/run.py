@@ -50,7 +50,7 @@ def provenance() -> dict[str, str]:
     return {
         "framecast": version("framecast"),
         "commit": revision,
-        "torch": torch.__version__,
+        "torch": str(torch.__version__),
         "python": platform.python_version(),
         "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
     }

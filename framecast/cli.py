@@ -1,0 +1,83 @@
+"""The command line: finds the command, says what went wrong in one line. Each command is a file in `commands`."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import os
+import sys
+from difflib import get_close_matches
+from pathlib import Path
+
+FOLDER = Path(__file__).parent / "commands"
+ORDER = ("demo", "synth", "pack", "info", "train", "predict", "evaluate", "score")
+
+
+def commands() -> dict[str, str]:
+    """Every command and its one line of help: the first line of its file, read without importing it."""
+    files = {p.stem: p for p in FOLDER.glob("*.py") if not p.stem.startswith("_")}
+    known = [name for name in ORDER if name in files] + sorted(set(files) - set(ORDER))
+    lines = {name: ast.get_docstring(ast.parse(files[name].read_text())) or "" for name in known}
+    return {name: text.splitlines()[0] for name, text in lines.items()}
+
+
+def overview() -> str:
+    """What `framecast --help` prints."""
+    rows = "\n".join(f"  {name:10} {line}" for name, line in commands().items())
+    return f"""framecast: given a frame or a few, and a condition for every frame to come, draw the future.
+
+usage: framecast COMMAND ...
+
+{rows}
+
+framecast COMMAND --help shows a command's options and an example.
+Start with: framecast demo"""
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Runs a command. Returns the exit status: 0, 1 for what failed, 2 for what was asked wrongly, 130 for Ctrl-C."""
+    arguments = list(sys.argv[1:] if arguments is None else arguments)
+    if not arguments or arguments[0] in ("-h", "--help", "help"):
+        print(overview())
+        return 0
+    if arguments[0] in ("-V", "--version"):
+        from framecast import __version__
+
+        print(f"framecast {__version__}")
+        return 0
+    name, rest = arguments[0], arguments[1:]
+    known = commands()
+    if name not in known:
+        close = get_close_matches(name, known, n=1)
+        hint = f" Did you mean {close[0]!r}?" if close else ""
+        print(f"framecast: there is no command {name!r}.{hint} There are: {', '.join(known)}.", file=sys.stderr)
+        return 2
+    try:
+        return importlib.import_module(f"framecast.commands.{name}").run(rest) or 0
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("FRAMECAST_TRACEBACK"):
+            raise
+        print(f"framecast {name}: {_words(error)}", file=sys.stderr)
+        return 1
+
+
+def _words(error: Exception) -> str:
+    """An error as a sentence; what the system says of files gets their name and a way on."""
+    if isinstance(error, PermissionError):
+        return f"no permission for {error.filename}. Choose another place, or change its rights."
+    if isinstance(error, OSError) and error.errno == 28:
+        where = f" while writing {error.filename}" if error.filename else ""
+        return f"the disk is full{where}. Nothing half-written is left; make room and try again."
+    if isinstance(error, OSError) and error.filename and error.strerror:
+        return f"{error.filename}: {error.strerror}."
+    return str(error)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,75 @@
+"""What all commands share: a parser with kind errors, and progress bars."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, NoReturn
+
+from jsonargparse import ArgumentParser
+
+
+class Parser(ArgumentParser):
+    """A parser that names the nearest option, takes --clip-length for --clip_length, and shows an example."""
+
+    def __init__(self, name: str, what: str | None, example: str) -> None:
+        super().__init__(prog=f"framecast {name}", description=what, epilog=f"example: {example}", exit_on_error=True)
+        self.example = example
+
+    def parse(self, arguments: list[str]) -> Any:
+        """The values of the options; leaves with status 2 and one clear line where something is wrong."""
+        spelt = [re.sub(r"(?<=\w)-(?=\w)", "_", a.split("=")[0]) + a[len(a.split("=")[0]) :] if a.startswith("--") else a for a in arguments]
+        return self.parse_args(spelt)
+
+    def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
+        """Prints what is wrong, what is close, and the example."""
+        from framecast.values import nearest
+
+        text = re.sub(r"\s+", " ", str(message)).strip()
+        options = [o for action in self._actions for o in action.option_strings if o.startswith("--")]
+        found = re.search(r"[Uu]nrecognized arguments: (\S+)", text)
+        if found:
+            word = found.group(1)
+            text = f"there is no option {word}.{nearest(word.split('=')[0], options)}"
+        literal = re.search(r'"?key "(\w[\w.]*)": Expected a typing.Literal\[(.*?)\]. Got value: (.*)', text)
+        if literal:
+            allowed = re.findall(r"'([^']+)'", literal.group(2))
+            text = f"--{literal.group(1)} is one of {', '.join(allowed)}, not {literal.group(3)!r}.{nearest(literal.group(3), allowed)}"
+        choice = re.search(r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", text)
+        if choice:
+            allowed = re.findall(r"[\w.-]+", choice.group(2))
+            text = f"{text}{nearest(choice.group(1), allowed)}"
+        print(f"{self.prog}: {text}\nexample: {self.example}\nAll options: {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+@contextmanager
+def bar(what: str, unit: str = " frames") -> Iterator[Callable[[int, int], None]]:
+    """A progress bar with time left; call it with the number done and the number in all."""
+    from tqdm import tqdm
+
+    pause = 0.1 if sys.stderr.isatty() else 20.0
+    made = tqdm(desc=what, unit=unit, mininterval=pause, maxinterval=pause, file=sys.stderr, leave=True)
+
+    def update(done: int, total: int) -> None:
+        if made.total != total:
+            made.total = total
+        made.update(done - made.n)
+
+    try:
+        yield update
+    finally:
+        made.close()
+
+
+def table(rows: list[list[str]], header: list[str]) -> str:
+    """Rows of text in columns: the first to the left, numbers to the right."""
+    widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
+
+    def line(row: list[str]) -> str:
+        first, *rest = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        return "  ".join([first, *rest]).rstrip()
+
+    return "\n".join([line(header), "  ".join("-" * w for w in widths), *map(line, rows)])

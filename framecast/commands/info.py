@@ -1,0 +1,73 @@
+"""Say what a store holds, and draw a contact sheet of it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from framecast.commands._parser import Parser, table
+
+EXAMPLE = "framecast info stores/dancer --out sheet.png"
+
+
+def run(arguments: list[str]) -> int:
+    from framecast.store import Store
+
+    parser = Parser("info", "Episodes, frames, size, condition, how much moves, and a contact sheet.", EXAMPLE)
+    parser.add_argument("store", type=str, help="a packed store")
+    parser.add_argument("--out", type=str, default=None, help="the contact sheet's picture file (default: STORE.png, beside it)")
+    parser.add_argument("--verify", action="store_true", help="read every byte and compare checksums")
+    options = parser.parse(arguments)
+    store = Store(options.store)
+    if options.verify:
+        store.verify()
+        print("All checksums are right.")
+    rows = []
+    for split, entries in store.entries.items():
+        lengths = [e.frames for e in entries]
+        span = str(lengths[0]) if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
+        first, last = motion(store, split)
+        shown = [f"{first:.2f}" if np.isfinite(first) else "-", f"{last:.2f}" if np.isfinite(last) else "-"]
+        rows.append([split, str(len(entries)), str(sum(lengths)), span, *shown])
+    spec = store.spec
+    print(f"{options.store}: {spec.height} x {spec.width} pixels, {spec.channels} channels, {spec.fps:g} frames a second")
+    print(f"condition: {spec.condition}; source: {store.index['source']}")
+    print(table(rows, ["split", "episodes", "frames", "of each", "copy first (dB)", "copy last (dB)"]))
+    print("copy first / last: mean PSNR of repeating an episode's first frame (629 frames at most) / of showing the frame before.")
+    print(f"Contact sheet: {sheet(store, Path(options.out or str(Path(options.store)) + '.png'))}")
+    return 0
+
+
+def motion(store, split: str, most: int = 8, frames: int = 630) -> tuple[float, float]:
+    """How much moves: mean PSNR (dB) of copying the first frame, and of copying the frame before; NaN for single frames."""
+    from framecast.metrics.frame import psnr
+    from framecast.values import tensor
+
+    first, last = [], []
+    for number in np.linspace(0, len(store.entries_of(split)) - 1, min(most, len(store.entries_of(split)))).astype(int):
+        film = np.asarray(store.episode(split, int(number)).frames[:frames])
+        if len(film) < 2:
+            continue
+        video = tensor(film)[None]
+        first.append(psnr(video[:, :1].expand_as(video[:, 1:]), video[:, 1:]).mean().item())
+        last.append(psnr(video[:, :-1], video[:, 1:]).mean().item())
+    return (float(np.mean(first)), float(np.mean(last))) if first else (float("nan"), float("nan"))
+
+
+def sheet(store, path: Path) -> Path:
+    """A contact sheet: frames spread over the first episodes of each split, conditions beside them."""
+    from framecast.report.figures import contact_sheet
+
+    frames, conditions, titles = [], [], []
+    for split, entries in store.entries.items():
+        per = 12 if len(entries) == 1 else 4
+        for number in range(min(3, len(entries))):
+            episode = store.episode(split, number)
+            for t in np.unique(np.linspace(0, len(episode.frames) - 1, per).astype(int)):
+                frames.append(np.asarray(episode.frames[t]))
+                conditions.append(None if episode.condition is None else np.asarray(episode.condition[t]))
+                titles.append(f"{split} {episode.name[-18:]} #{t}")
+    shown = None if conditions[0] is None else np.stack(conditions)
+    contact_sheet(path, np.stack(frames), shown, titles)
+    return path

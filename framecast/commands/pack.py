@@ -1,0 +1,58 @@
+"""Pack recordings into a store that trains fast (framecast pack SOURCE --help for a source's options)."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from framecast.commands._parser import Parser, bar
+
+EXAMPLES = {
+    "dance": "framecast pack dance data/dance --out stores/dance",
+    "dancer": "framecast pack dancer --train 3000 --out stores/dancer",
+    "npz": "framecast pack npz data/metaworld --frames observation --channels 6:9 --axes TCHW --out stores/metaworld",
+    "rlds": "framecast pack rlds data/bridge --camera image_0 --condition action --out stores/bridge",
+}
+
+
+def run(arguments: list[str]) -> int:
+    from framecast import sources
+    from framecast.values import nearest
+
+    names = sources.available()
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview(names))
+        return 0
+    name = arguments[0]
+    if name not in names:
+        hint = nearest(name, names)
+        print(f"framecast pack: there is no source {name!r}.{hint} There are: {', '.join(names)}.", file=sys.stderr)
+        return 2
+    kind = sources.find(name)
+    parser = Parser(f"pack {name}", (kind.__doc__ or "").splitlines()[0], EXAMPLES.get(name, f"framecast pack {name} ROOT --out STORE"))
+    keys = parser.add_class_arguments(kind, as_positional=True)
+    parser.add_argument("--out", type=str, required=True, help="the store's folder; must not exist yet")
+    parser.add_argument("--workers", type=int, default=None, help="processes; one per core if not given")
+    options = parser.parse(arguments[1:])
+    return pack({key: options[key] for key in keys}, name, options.out, options.workers)
+
+
+def pack(options: dict[str, Any], source: str, out: str, workers: int | None) -> int:
+    """Packs, and says what came of it."""
+    from framecast import store
+
+    with bar(f"packing {source}") as progress:
+        made = store.pack(source, options, out, workers, progress)
+    for split, entries in made.entries.items():
+        print(f"{split:6} {len(entries):6} episodes {sum(e.frames for e in entries):8} frames")
+    print(f"{made.spec.height} x {made.spec.width}, condition: {made.spec.condition}")
+    print(f"Packed into {out}. Next: framecast info {out}   or   framecast train --data {out} --out runs/first --minutes 5")
+    return 0
+
+
+def _overview(names: list[str]) -> str:
+    from framecast import sources
+
+    rows = "\n".join(f"  {n:8} {(sources.find(n).__doc__ or '').splitlines()[0]}" for n in names)
+    examples = "\n".join(f"  {EXAMPLES[n]}" for n in names if n in EXAMPLES)
+    return f"usage: framecast pack SOURCE [ROOT] --out STORE [options of the source]\n\nsources:\n{rows}\n\nexamples:\n{examples}"

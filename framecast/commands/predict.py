@@ -1,0 +1,95 @@
+"""Draw the frames to come from given frames and conditions; writes GIF, WebP, MP4, PNG folder or npz."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framecast.commands._parser import Parser, bar
+
+EXAMPLE = "framecast predict runs/dancer --data stores/dancer --split test --episode 0 --out dance.gif"
+MORE = "framecast predict runs/dancer --frames first.png --conditions poses/ --samples 3 --out dance.mp4"
+
+
+def run(arguments: list[str]) -> int:
+    parser = Parser("predict", "Predicts from a store or from your own files, any length at constant memory.", f"{EXAMPLE}\n         {MORE}")
+    parser.add_argument("run", type=str, help="a run folder or checkpoint")
+    parser.add_argument("--data", type=str, default=None, help="take frames and conditions from this store")
+    parser.add_argument("--split", type=str, default="test", help="of the store (default: test)")
+    parser.add_argument("--episode", type=int, default=0, help="number of its episode (default: 0)")
+    parser.add_argument("--frames", type=str, default=None, help="a picture, or a folder of numbered pictures: the given frames")
+    parser.add_argument("--conditions", type=str, default=None, help="a folder of numbered pictures, or .npy/.csv of vectors")
+    parser.add_argument("--context", type=int, default=1, help="given frames taken from the store (default: 1)")
+    parser.add_argument("--horizon", type=int, default=None, help="frames to come (default: as many as there are conditions)")
+    parser.add_argument("--samples", type=int, default=1, help="futures to draw (default: 1); files get -0, -1, ...")
+    parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
+    parser.add_argument("--mean", action="store_true", help="the prior's mean in place of samples: the likeliest future")
+    parser.add_argument("--out", type=str, required=True, help=".gif, .webp, .mp4, .npz, or a folder for PNGs")
+    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
+    options = parser.parse(arguments)
+    if options.data is None and options.frames is None:
+        parser.error("give --data STORE, or --frames with your own pictures")
+    predict(options)
+    return 0
+
+
+def predict(options: Any) -> None:
+    """Loads, predicts and writes."""
+    from framecast.predictor import load
+    from framecast.report.film import check_suffix
+    from framecast.training.run import pick_device
+
+    check_suffix(options.out)  # before an hour of work, not after
+    predictor = load(options.run, str(pick_device(options.device)))
+    frames, conditions = _inputs(options, predictor.spec)
+    stream = predictor.stream(frames, conditions, options.samples, options.seed, options.horizon, options.mean)
+    total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
+    with bar("predicting") as progress:
+        files = _write(Path(options.out), stream, options.samples, predictor.spec.fps, lambda done: progress(done, total))
+    print(f"{total} frames in {', '.join(map(str, files))}")
+
+
+def _inputs(options: Any, spec: Any) -> tuple[np.ndarray, np.ndarray | None]:
+    from framecast.sources._files import pictures_of, vectors_of
+    from framecast.store import Store
+
+    if options.data is None:
+        frames = pictures_of(options.frames, spec.channels)
+        if options.conditions is None or spec.condition.kind == "none":
+            return frames, None
+        vector = spec.condition.kind == "vector"
+        return frames, vectors_of(options.conditions) if vector else pictures_of(options.conditions, spec.condition.size)
+    store = Store(options.data)
+    count = len(store.entries_of(options.split))
+    if not 0 <= options.episode < count:
+        raise ValueError(f"--episode {options.episode}: {options.split} has episodes 0 to {count - 1}.")
+    episode = store.episode(options.split, options.episode)
+    if not 1 <= options.context <= len(episode.frames):
+        raise ValueError(f"--context {options.context}: this episode gives 1 to {len(episode.frames)} frames.")
+    return np.asarray(episode.frames[: options.context]), episode.condition
+
+
+def _write(path: Path, stream: Iterator[np.ndarray], samples: int, fps: float, progress: Any) -> list[Path]:
+    """One film, written as it is drawn; or K films, and one file for npz."""
+    from framecast.report.film import write_film
+
+    def frames() -> Iterator[np.ndarray]:
+        done = 0
+        for piece in stream:
+            yield from piece[0]
+            done += piece.shape[1]
+            progress(done)
+
+    if samples == 1:
+        return [write_film(path, frames(), fps)]
+    pieces = []
+    for piece in stream:
+        pieces.append(piece)
+        progress(sum(p.shape[1] for p in pieces))
+    drawn = np.concatenate(pieces, 1)
+    if path.suffix == ".npz":
+        return [write_film(path, drawn, fps)]
+    return [write_film(path.with_name(f"{path.stem}-{k}{path.suffix}"), drawn[k], fps) for k in range(samples)]

@@ -1,0 +1,174 @@
+"""Train a model on a store; go on with an interrupted run by --resume RUN."""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Any
+
+from framecast.commands._parser import Parser
+
+EXAMPLE = "framecast train --data stores/dancer --model anchor --minutes 5 --out runs/dancer"
+RECIPES = Path(__file__).parent.parent / "recipes"
+
+
+def run(arguments: list[str]) -> int:
+    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    for option in ("--model", "--recipe", "--config", "--resume"):
+        first.add_argument(option)
+    early, _ = first.parse_known_args(arguments)
+    if early.resume:
+        others = [a for a in arguments if a.startswith("-") and not a.startswith("--resume")]
+        if others:
+            raise ValueError(f"--resume goes on with the run's own settings and takes no other option; drop {others[0]}.")
+        return resume(Path(early.resume))
+    parser, values = _parser(early)
+    options = parser.parse(arguments)
+    for name in ("data", "out"):
+        if not options[name]:
+            parser.error(f"--{name} is missing")
+    return train(*_split(options.as_dict(), values))
+
+
+def _parser(early: argparse.Namespace) -> tuple[Parser, dict[str, Any]]:
+    """The parser with all options, its defaults those of the model's recipe, --recipe and --config, in that order."""
+    from framecast import models
+    from framecast.training.settings import Settings
+
+    layers = [load_recipe(early.recipe)] if early.recipe else []
+    layers += [read_config(Path(early.config))] if early.config else []
+    model = early.model or next((layer["model"] for layer in reversed(layers) if "model" in layer), "anchor")
+    models.find(model)
+    own = [load_recipe(model)] if model in recipes() else []
+    values: dict[str, Any] = {"model": model}
+    for layer in own + layers:
+        values |= layer
+    parser = Parser("train", "Trains a model on a store and keeps everything of the run in one folder.", EXAMPLE)
+    parser.add_argument("--data", type=str, default=None, help="the packed store")
+    parser.add_argument("--out", type=str, default=None, help="the run's folder; must not exist yet")
+    parser.add_argument("--model", type=str, default="anchor", help=f"one of: {', '.join(models.available())}")
+    parser.add_argument("--recipe", type=str, default=None, help=f"named settings: {', '.join(recipes())}")
+    parser.add_argument("--config", type=str, default=None, help="a YAML file of these options")
+    parser.add_argument("--resume", type=str, default=None, help="go on with this run; no other option is needed")
+    parser.add_class_arguments(Settings)
+    for name in models.available():
+        if dataclasses.fields(models.config_of(name)):
+            parser.add_class_arguments(models.config_of(name), name)
+    flat = _flatten(values)
+    _check_keys(flat, parser)
+    parser.set_defaults(flat)
+    return parser, values
+
+
+def _flatten(values: dict[str, Any]) -> dict[str, Any]:
+    flat: dict[str, Any] = {}
+    for key, value in values.items():
+        flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return flat
+
+
+def _check_keys(flat: dict[str, Any], parser: Parser) -> None:
+    from framecast.values import nearest
+
+    known = [a.dest for a in parser._actions if a.dest not in ("help", "recipe", "config", "resume")]
+    for key in flat:
+        if key not in known:
+            raise ValueError(f"There is no setting {key!r} in a recipe or config file.{nearest(key, known)}")
+
+
+def _split(options: dict[str, Any], values: dict[str, Any]) -> tuple[Any, str, dict[str, Any], Path, Path]:
+    from framecast import models
+    from framecast.training.settings import Settings
+
+    settings = {f.name: options[f.name] for f in dataclasses.fields(Settings)}
+    config = models.plain(models.config_of(options["model"])(**_tuples(options.get(options["model"]) or {})))
+    return Settings(**settings), options["model"], config, Path(options["data"]), Path(options["out"])
+
+
+def _tuples(config: Any) -> dict[str, Any]:
+    return {k: tuple(v) if isinstance(v, list) else v for k, v in dict(config).items()}
+
+
+def recipes() -> list[str]:
+    """The names of the shipped recipes."""
+    return sorted(p.stem for p in RECIPES.glob("*.yaml"))
+
+
+def load_recipe(name: str) -> dict[str, Any]:
+    """A shipped recipe. Raises ValueError with the nearest name."""
+    from framecast.values import nearest
+
+    if name not in recipes():
+        raise ValueError(f"There is no recipe {name!r}.{nearest(name, recipes())} There are: {', '.join(recipes())}.")
+    return read_config(RECIPES / f"{name}.yaml")
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    """A YAML file of options. Raises ValueError where it is none."""
+    import yaml
+
+    try:
+        values = yaml.safe_load(path.read_text()) or {}
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
+    if not isinstance(values, dict):
+        raise ValueError(f"{path} should hold `option: value` lines, not {type(values).__name__}.")
+    return {key: value for key, value in values.items() if key != "made_with"}
+
+
+def train(settings: Any, model: str, config: dict[str, Any], data: Path, out: Path) -> int:
+    """A new run."""
+    from framecast.training import run as training
+
+    training.check(settings)
+    store = _store(data)
+    resolved = {"data": str(data), "model": model, **dataclasses.asdict(settings), model: config}
+    training.prepare(out, {k: v for k, v in resolved.items() if v is not None})
+    return _fit(store, settings, model, config, out, resume=False)
+
+
+def resume(out: Path) -> int:
+    """Goes on with an interrupted run."""
+    from framecast import models
+    from framecast.training import run as training
+    from framecast.training.settings import Settings
+
+    if not (out / training.CONFIG).is_file():
+        raise FileNotFoundError(f"{out} is no run folder: it has no {training.CONFIG}. Give the --out of an earlier run.")
+    if not (out / "checkpoints" / "last.ckpt").is_file():
+        raise FileNotFoundError(f"{out} has no checkpoints/last.ckpt yet, so there is nothing to resume. Remove it and train anew.")
+    values = read_config(out / training.CONFIG)
+    names = {f.name for f in dataclasses.fields(Settings)}
+    settings = Settings(**{k: v for k, v in values.items() if k in names})
+    model = values["model"]
+    config = models.plain(models.config_of(model)(**_tuples(values.get(model) or {})))
+    return _fit(_store(Path(values["data"])), settings, model, config, out, resume=True)
+
+
+def _store(path: Path) -> Any:
+    from framecast.store import Store
+
+    return Store(path)
+
+
+def _fit(store: Any, settings: Any, model: str, config: dict[str, Any], out: Path, resume: bool) -> int:
+    from framecast.report.run import training_figures, validator
+    from framecast.training import run as training
+
+    print(training.describe(settings, store.spec.values))
+    validate = None
+    if store.entries.get("val"):
+        validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes)
+    else:
+        print("The store has no val episodes: the run is not validated, and `last` is its only checkpoint.", file=sys.stderr)
+    keeper = training.fit(store, settings, model, config, out, validate, resume)
+    training_figures(out)
+    if keeper.interrupted:
+        print(f"Saved. To go on: framecast train --resume {out}")
+        return 130
+    print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
+    split = " --split val" if validate else ""
+    print(f"Next: framecast evaluate {out} --data {store.root}{split}")
+    return 0

@@ -1,0 +1,155 @@
+"""The door for prediction: `framecast.load(run).predict(frames, conditions)`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from framecast import checkpoint
+from framecast.models.base import Model
+from framecast.rollout import roll
+from framecast.sources._pictures import resize
+from framecast.values import Spec, tensor
+
+CHUNK = 32  # frames drawn at a time: memory is that of one chunk, whatever the horizon
+
+
+class Predictor:
+    """A trained model, ready to predict.
+
+    Args:
+        model: in eval mode.
+        name: of the model.
+        settings: of its training.
+    """
+
+    def __init__(self, model: Model, name: str, settings: dict[str, Any]) -> None:
+        self.model, self.name, self.settings = model, name, settings
+
+    @property
+    def spec(self) -> Spec:
+        """Size, condition and frame rate of what the model was trained on."""
+        return self.model.spec
+
+    def predict(
+        self,
+        frames: np.ndarray,
+        conditions: np.ndarray | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        horizon: int | None = None,
+    ) -> np.ndarray:
+        """Draws the frames to come.
+
+        Args:
+            frames: uint8 (n, H, W, C), the given ones; any size, resized as in packing.
+            conditions: one for every frame from the first given one on: uint8 (n + horizon, H, W, C) pictures of any
+                size or floats (n + horizon, D); None for a model without conditions.
+            samples: K, each with its own seed: sample k is the same however many are drawn.
+            seed: of all samples.
+            horizon: frames to come; None: as many as the conditions say.
+
+        Returns:
+            uint8 (horizon, H, W, C), or (K, horizon, H, W, C) where K > 1.
+
+        Raises:
+            ValueError: the shapes, types or lengths are not these; or NaN and infinite numbers.
+        """
+        drawn = np.concatenate(list(self.stream(frames, conditions, samples, seed, horizon)), 1)
+        return drawn[0] if samples == 1 else drawn
+
+    def stream(
+        self,
+        frames: np.ndarray,
+        conditions: np.ndarray | None = None,
+        samples: int = 1,
+        seed: int = 0,
+        horizon: int | None = None,
+        mean: bool = False,
+    ) -> Iterator[np.ndarray]:
+        """As `predict`, piece by piece: yields uint8 (K, S, H, W, C), S <= 32. Memory does not grow with the horizon.
+
+        `mean` puts the prior's mean in place of its samples.
+        """
+        frames = self._frames(frames)
+        horizon = self._horizon(len(frames), conditions, horizon)
+        if samples < 1:
+            raise ValueError(f"samples is 1 or more, not {samples}.")
+        given = len(frames)
+
+        def pieces() -> Iterator[torch.Tensor | int]:
+            yield given if conditions is None else self._conditions(conditions[:given])
+            for first in range(given, given + horizon, CHUNK):
+                stop = min(first + CHUNK, given + horizon)
+                yield stop - first if conditions is None else self._conditions(conditions[first:stop])
+
+        def walk() -> Iterator[np.ndarray]:
+            for drawn in roll(self.model, tensor(frames), pieces(), seed, range(samples), mean):
+                yield drawn.mul(255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
+
+        return walk()
+
+    def _frames(self, frames: np.ndarray) -> np.ndarray:
+        frames = np.asarray(frames)
+        channels = self.spec.channels
+        if frames.ndim != 4 or frames.shape[-1] != channels or frames.dtype != np.uint8 or not len(frames):
+            found = f"{frames.dtype} {frames.shape}"
+            raise ValueError(f"Given frames are uint8 of shape (n, H, W, {channels}) with n >= 1, not {found}.")
+        return resize(frames, (self.spec.height, self.spec.width))
+
+    def _horizon(self, given: int, conditions: np.ndarray | None, horizon: int | None) -> int:
+        condition = self.spec.condition
+        if condition.kind == "none":
+            if conditions is not None:
+                raise ValueError("This model was trained without conditions; give `horizon` in their place.")
+            room = horizon or 0
+        else:
+            if conditions is None:
+                raise ValueError(f"This model needs conditions, for every frame a {condition}; none were given.")
+            if np.asarray(conditions[:1]).shape[1:] != self._shape(conditions):
+                raise ValueError(f"Conditions are, for every frame, a {condition}; these have shape {conditions.shape}.")
+            room = len(conditions) - given
+        if horizon is not None and horizon > room:
+            raise ValueError(f"{horizon} frames to come need {given + horizon} conditions; there are {given + room}.")
+        if room < 1:
+            raise ValueError(f"Nothing to predict: {given} frames and {given + room} conditions are given.")
+        return room if horizon is None else horizon
+
+    def _shape(self, conditions: np.ndarray) -> tuple[int, ...]:
+        """The shape a condition should have, of the size that these have."""
+        if self.spec.condition.kind == "vector":
+            return (self.spec.condition.size,)
+        size = conditions.shape[1:3] if conditions.ndim == 4 else (0, 0)
+        return (*size, self.spec.condition.size)
+
+    def _conditions(self, conditions: np.ndarray) -> torch.Tensor:
+        conditions = np.asarray(conditions)
+        if self.spec.condition.kind == "picture":
+            if conditions.dtype != np.uint8:
+                raise ValueError(f"Condition pictures are uint8 0..255, not {conditions.dtype}.")
+            return tensor(resize(conditions, (self.spec.height, self.spec.width)))
+        conditions = conditions.astype(np.float32)
+        if not np.isfinite(conditions).all():
+            row = int(np.argwhere(~np.isfinite(conditions))[0][0])
+            raise ValueError(f"Conditions hold a NaN or infinite number, in row {row} of a piece of {len(conditions)}.")
+        return tensor(conditions)
+
+
+def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64)) -> Predictor:
+    """Opens a run folder, one of its checkpoints, or a checkpoint of the course's program.
+
+    Args:
+        run: the folder or .ckpt file.
+        device: `cpu` or `cuda`.
+        size: H x W, for checkpoints of the course, which do not say it.
+
+    Raises:
+        FileNotFoundError: nothing is there.
+        ValueError: it is damaged, no checkpoint, or does not fit its model.
+    """
+    loaded = checkpoint.load(run, device, size)
+    return Predictor(loaded.model, loaded.name, loaded.settings)

@@ -1,0 +1,81 @@
+"""What a run folder shows: samples while it trains, and the films, strips and figures of an evaluation."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framecast.evaluate import Result, evaluate
+from framecast.report.figures import psnr_figure, strip, training_figure
+from framecast.report.film import error_picture, side_by_side, write_film
+from framecast.store import Store
+
+
+def validator(store: Store, samples: Path, frames: int, episodes: int) -> Callable[[Any, int], dict[str, float]]:
+    """A validation for training: free-running rollouts over val, their scores, and a GIF of the first episode.
+
+    Args:
+        store: with a val split.
+        samples: folder of the GIFs.
+        frames: to predict of each episode at most.
+        episodes: at most.
+    """
+
+    def validate(model: Any, step: int) -> dict[str, float]:
+        result = evaluate({"prediction": model}, store, "val", horizon=frames, most=episodes, baselines=False)
+        scored = result.scores["prediction"]
+        first = scored[0].frames[:150]
+        film = side_by_side(result.truth[0][:150], first, condition=pictures(result.conditions[0], len(first)))
+        write_film(samples / f"step-{step:07}.gif", film, store.spec.fps)
+        ends = np.array([[s.psnr[0], s.psnr[-1]] for s in scored]).mean(0)
+        return {**result.table()["prediction"], "first": ends[0], "last": ends[1]}
+
+    return validate
+
+
+def pictures(condition: np.ndarray | None, frames: int) -> np.ndarray | None:
+    """The condition pictures of the predicted frames, None for vectors: they are not shown in films."""
+    return condition[-frames:] if condition is not None and condition.dtype == np.uint8 else None
+
+
+def training_figures(run: Path) -> None:
+    """training.png from metrics.csv, where there are rows."""
+    if (run / "metrics.csv").is_file():
+        with open(run / "metrics.csv", newline="") as file:
+            rows = list(csv.DictReader(file))
+        if rows:
+            training_figure(run / "training.png", rows, title=run.name)
+
+
+def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
+    """All pictures of an evaluation.
+
+    Args:
+        result: of `evaluate`.
+        out: folder.
+        fps: of the films.
+        films: episodes that get a film, at most.
+
+    Returns:
+        the files.
+    """
+    made = []
+    main = [who for who in result.scores if not who.startswith("copy ") and not who.endswith("(mean)")]
+    for i, name in enumerate(result.names[:films]):
+        safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        predicted = {who: result.scores[who][i].frames for who in main}
+        condition = pictures(result.conditions[i], len(result.truth[i]))
+        shown = predicted if len(predicted) > 1 else next(iter(predicted.values()))
+        film = side_by_side(result.truth[i], shown, condition=condition)
+        made.append(write_film(out / f"film-{safe}.gif", film, fps))
+        frames = predicted[main[0]]
+        times = np.unique(np.linspace(0, len(frames) - 1, 8).astype(int))
+        rows = {"truth": result.truth[i], **predicted, "error": error_picture(result.truth[i], frames)}
+        made.append(strip(out / f"strip-{safe}.png", rows, times.tolist(), first=len(result.given[i])))
+        curves = {who: scored[i].psnr for who, scored in result.scores.items()}
+        made.append(psnr_figure(out / f"psnr-{safe}.png", curves, f"PSNR of each predicted frame, episode {name}", fps))
+    return made
