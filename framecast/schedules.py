@@ -36,7 +36,8 @@ class Schedule(ABC):
         """The value at that progress."""
 
     def __str__(self) -> str:
-        changed = [f"{f.name}={getattr(self, f.name):g}" for f in fields(self) if getattr(self, f.name) != f.default]
+        values = ((f, getattr(self, f.name)) for f in fields(self))
+        changed = [f"{f.name}={_short(value)}" for f, value in values if value != f.default]
         return ":".join([name_of(type(self)), *([",".join(changed)] if changed else [])])
 
 
@@ -78,7 +79,7 @@ class Cyclical(Schedule):
     def __call__(self, progress: Progress) -> float:
         turns = progress.epoch * self.per_epoch if self.per_epoch else progress.fraction * self.cycles
         # The end of training is the end of the last cycle, not the start of another.
-        within = 1.0 if progress.fraction >= 1 else turns % 1.0
+        within = 1.0 if progress.fraction >= 1 else round(turns, 9) % 1.0  # 1/49 * 49 is less than 1
         return _ramp(within, self.ratio, self.start, self.stop)
 
 
@@ -173,9 +174,11 @@ def parse(text: str) -> Schedule:
     """
     text = str(text).strip()
     try:
-        return Constant(float(text))
+        constant = _number(text)
     except ValueError:
         pass
+    else:
+        return Constant(constant)
     name, _, rest = text.partition(":")
     if name == "none":
         return Constant(1.0)
@@ -185,19 +188,34 @@ def parse(text: str) -> Schedule:
         raise ValueError(f"There is no schedule {name!r}.{nearest(name, kinds)} There are: {allowed}, or a number.")
     kind = kinds[name]
     options = {f.name: f.default for f in fields(kind) if f.default is not MISSING}
+    whole = {f.name for f in fields(kind) if f.type == "int"}
     for item in filter(None, (part.strip() for part in rest.split(","))):
         option, _, value = item.partition("=")
         if option not in options:
             hint = nearest(option, options)
             raise ValueError(f"The schedule {name} has no option {option!r}.{hint} It has: {', '.join(options)}.")
         try:
-            options[option] = int(value) if isinstance(options[option], int) else float(value)
+            options[option] = int(value) if option in whole else _number(value)
         except ValueError:
-            raise ValueError(f"{name}:{option} takes a number, not {value!r}.") from None
+            number = "whole number" if option in whole else "number"
+            raise ValueError(f"{name}:{option} takes a {number}, not {value!r}.") from None
     return kind(**options)
 
 
+def _number(text: str) -> float:
+    """A finite number. Raises ValueError where it is none."""
+    if not math.isfinite(value := float(text)):
+        raise ValueError(f"{text} is not finite")
+    return value
+
+
+def _short(value: float) -> str:
+    """A number in as few digits as bring it back whole."""
+    short = f"{value:g}"
+    return short if float(short) == value and not isinstance(value, int) else repr(value)
+
+
 def scaled(schedule: Schedule, factor: float) -> Schedule:
-    """The same schedule with its values times a factor (values are the fields start, stop, value and floor)."""
-    values = {f.name for f in fields(schedule)} & {"start", "stop", "value", "floor"}
+    """The same schedule with its values times a factor (values are the fields start, stop, value, floor, step)."""
+    values = {f.name for f in fields(schedule)} & {"start", "stop", "value", "floor", "step"}
     return replace(schedule, **{name: getattr(schedule, name) * factor for name in values})

@@ -11,8 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from framecast.report.figures import contact_sheet, psnr_figure, settings_figure, strip, training_figure
-from framecast.report.film import check_suffix, error_picture, panels, read_film, side_by_side, write_film
+from framecast.report.figures import psnr_figure, settings_figure, training_figure
+from framecast.report.film import check_suffix, read_film, write_film
+from framecast.report.panels import error_picture, panels, side_by_side
+from framecast.report.sheets import contact_sheet, strip
 
 
 def film(t: int = 12, h: int = 32, w: int = 64, shift: int = 0) -> np.ndarray:

@@ -57,7 +57,7 @@ def motion(store, split: str, most: int = 8, frames: int = 630) -> tuple[float, 
 
 def sheet(store, path: Path) -> Path:
     """A contact sheet: frames spread over the first episodes of each split, conditions beside them."""
-    from framecast.report.figures import contact_sheet
+    from framecast.report.sheets import contact_sheet
 
     frames, conditions, titles = [], [], []
     for split, entries in store.entries.items():

@@ -163,7 +163,8 @@ class Decoder(nn.Module):
         self.patch, self.channels = patch, spec.channels
         self.latent = nn.Linear(config.latent, widths[-1])
         self.from_anchor = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
-        self.from_condition = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
+        told = widths if spec.condition.kind != "none" else ()
+        self.from_condition = nn.ModuleList(nn.Conv2d(w, w, 1) for w in told)
         self.ups = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, config.blocks, strict=True)

@@ -15,11 +15,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
-from matplotlib.layout_engine import ConstrainedLayoutEngine
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from PIL import Image, ImageDraw
 
-from framecast.report.film import enlarge, fit, font, replacing
+from framecast.report.film import replacing
 
 BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, BLACK, SOFT = "#CC79A7", "#56B4E9", "#222222", "#6b6e76"
@@ -97,7 +95,7 @@ def psnr_figure(path: str | Path, curves: Mapping[str, Any], title: str, fps: fl
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     abreast = 3 if max(map(len, series)) <= 16 else 2
     figure.legend(loc="outside lower left", ncols=abreast, frameon=False, handlelength=1.6, fontsize=9)
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _seconds(axes: Axes, fps: float) -> None:
@@ -165,12 +163,12 @@ def settings_figure(path: str | Path, runs: Mapping[str, Rows], title: str = "")
     figure.align_ylabels()
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
-    return _save(figure, path)
+    return save(figure, path)
 
 
 def _training_panel(axes: Axes, panel: Panel, table: Mapping[str, np.ndarray], labelled: bool) -> None:
     """The panel's columns over the step, faint where noisy with a running mean on top."""
-    _clean(axes)
+    clean(axes)
     if labelled:
         axes.set_ylabel(panel.label)
     there = [column for column in panel.columns if column in table]
@@ -237,136 +235,6 @@ def _smooth(values: np.ndarray, window: int) -> np.ndarray:
     return (total[ends + half + 1] - total[ends - half]) / (2 * half + 1)
 
 
-# --- pictures ------------------------------------------------------------------------------------------------------
-
-
-def strip(
-    path: str | Path, rows: Mapping[str, np.ndarray], times: Sequence[int], first: int = 0, scale: int | None = None
-) -> Path:
-    """Frames of several films at some times, a film a row: truth, prediction, error.
-
-    Args:
-        path: PNG.
-        rows: name -> uint8 (T, H, W, C), all of one H and W.
-        times: indices into the films, one a column.
-        first: what the frame at index 0 is called above its column (1 where the films begin after one given frame).
-        scale: whole number to enlarge by; None: so that a frame is at least 96 pixels high.
-
-    Raises:
-        ValueError: no rows or times, a time outside a film, or frames of unequal sizes.
-    """
-    if not rows or not len(times):
-        raise ValueError("A strip needs at least one film and one time.")
-    sizes = {film.shape[1:3] for film in rows.values()}
-    if len(sizes) > 1:
-        raise ValueError(f"All films of a strip have one size (H, W); these have {sorted(sizes)}.")
-    last = min(map(len, rows.values())) - 1
-    outside = [t for t in times if not 0 <= t <= last]
-    if outside:
-        raise ValueError(f"The films hold the frames 0 to {last}; times outside: {outside}.")
-    height, width = next(iter(sizes))
-    scale = scale or math.ceil(96 / height)
-    high, wide, gap, text = height * scale, width * scale, 4, 18
-    margin, top = int(max(font(text).getlength(name) for name in rows)) + 16, text + 12
-    size = (margin + len(times) * (wide + gap), top + len(rows) * (high + gap))
-    canvas = Image.new("RGB", size, "white")
-    draw = ImageDraw.Draw(canvas)
-    for row, (name, film) in enumerate(rows.items()):
-        y = top + row * (high + gap)
-        draw.text((margin - 10, y + high // 2), name, BLACK, font(text), anchor="rm")
-        for column, t in enumerate(times):
-            canvas.paste(Image.fromarray(enlarge(film[t], scale)), (margin + column * (wide + gap), y))
-    for column, t in enumerate(times):
-        label = fit(f"frame {t + first}" if column == 0 else str(t + first), wide, text)
-        draw.text((margin + column * (wide + gap) + wide // 2, top // 2), label, BLACK, font(text), anchor="mm")
-    with replacing(Path(path)) as partial:
-        canvas.save(partial, "PNG", dpi=(DPI, DPI))
-    return Path(path)
-
-
-def contact_sheet(
-    path: str | Path,
-    frames: np.ndarray,
-    conditions: np.ndarray | None = None,
-    titles: Sequence[str] | None = None,
-    names: Sequence[str] = (),
-) -> Path:
-    """Frames in a grid, each with its condition below: what a data set holds.
-
-    Args:
-        path: PNG, SVG or PDF.
-        frames: uint8 (n, H, W, C).
-        conditions: pictures uint8 (n, H, W, C), vectors (n, D) drawn as D bars on one scale, or None.
-        titles: n texts.
-        names: of a vector's D numbers.
-
-    Raises:
-        ValueError: no frames, or conditions or titles of another number.
-    """
-    n = len(frames)
-    counts = {
-        "conditions": n if conditions is None else len(conditions),
-        "titles": n if titles is None else len(titles),
-    }
-    if not n or set(counts.values()) != {n}:
-        raise ValueError(
-            f"A contact sheet needs a frame or more and a condition and title for each; {n} frames, {counts}."
-        )
-    bars = conditions
-    if conditions is not None and conditions.ndim == 4:
-        frames, bars = np.concatenate([_colour(frames), _colour(conditions)], axis=1), None
-    shape = frames.shape[1] / frames.shape[2]
-    # columns so that the sheet comes out about half as wide again as it is high
-    columns = n if n <= 4 else min(n, round(math.sqrt(1.5 * n * (shape + 0.5 * (bars is not None)))) or 1)
-    wide, lines = 9.0 / max(columns, 3), math.ceil(n / columns)
-    heights = [wide * shape] if bars is None else [wide * shape, 0.45 * wide]
-    high = lines * (sum(heights) + 0.05 + (0.2 if titles is not None else 0) + (0.25 if bars is not None else 0))
-    figure = Figure(figsize=(columns * wide, high), layout=ConstrainedLayoutEngine(w_pad=0.03, h_pad=0.03, wspace=0.01))
-    grid: Any = figure.subplots(
-        lines * len(heights), columns, squeeze=False, gridspec_kw={"height_ratios": heights * lines}
-    )
-    for axes in grid.flat:
-        axes.set_axis_off()
-    longest = max(map(len, titles or [""])) or 1
-    size = float(np.clip(72 * wide / (0.65 * longest), 4.5, 8))  # points: a letter is about 0.65 of its size wide
-    for index, frame in enumerate(frames):
-        row, column = divmod(index, columns)
-        upper = grid[row * len(heights), column]
-        _picture(upper, frame)
-        if titles is not None:
-            upper.set_title(titles[index], fontsize=size, pad=3)
-        if bars is not None:
-            _bars(grid[row * 2 + 1, column], bars, index, names, labelled=column == 0)
-    return _save(figure, path)
-
-
-def _colour(frames: np.ndarray) -> np.ndarray:
-    """(n, H, W, 1 or 3) as (n, H, W, 3)."""
-    return frames.repeat(3, axis=3) if frames.shape[3] == 1 else frames
-
-
-def _picture(axes: Axes, frame: np.ndarray) -> None:
-    axes.imshow(_colour(frame[None])[0], interpolation="nearest")
-    axes.set_axis_on()
-    axes.set(xticks=[], yticks=[])
-    axes.spines[:].set(color="#d0d2d6", linewidth=0.6)  # so that a picture on white ground has an end
-
-
-def _bars(axes: Axes, conditions: np.ndarray, index: int, names: Sequence[str], labelled: bool) -> None:
-    """The numbers (D,) of one condition as bars, on the scale of all (n, D)."""
-    axes.set_axis_on()
-    _clean(axes)
-    size = conditions.shape[1]
-    axes.bar(range(size), conditions[index], color=BLUE, width=0.7)
-    axes.axhline(0, color=SOFT, linewidth=0.6)
-    low, high = min(0.0, float(conditions.min())), max(0.0, float(conditions.max()))
-    margin = 0.05 * ((high - low) or 1)
-    axes.set_ylim(low - margin, high + margin)
-    axes.set_xticks(range(size), names if len(names) == size else [str(d) for d in range(size)], fontsize=6)
-    axes.tick_params(axis="x", length=0, rotation=90 if len(names) == size and max(map(len, names)) > 3 else 0)
-    axes.tick_params(axis="y", labelsize=6, labelleft=labelled)
-
-
 # --- paper ---------------------------------------------------------------------------------------------------------
 
 
@@ -374,18 +242,18 @@ def _figure(width: float, height: float) -> tuple[Figure, Axes]:
     """A figure of inches with one clean pair of axes."""
     figure = Figure(figsize=(width, height), layout="constrained")
     axes = figure.subplots()
-    _clean(axes)
+    clean(axes)
     return figure, axes
 
 
-def _clean(axes: Axes) -> None:
+def clean(axes: Axes) -> None:
     """Axes without a box, with faint lines to read values by."""
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", color="#e4e5e8", linewidth=0.7)
     axes.set_axisbelow(True)
 
 
-def _save(figure: Figure, path: str | Path) -> Path:
+def save(figure: Figure, path: str | Path) -> Path:
     """Write the figure whole or not at all, in the form its suffix names (PNG without one)."""
     path = Path(path)
     FigureCanvasAgg(figure)

@@ -1,4 +1,4 @@
-"""Films in and out (GIF, WebP, MP4, PNG folder, npz), and panels beside each other.
+"""Films in and out: GIF, WebP, MP4, PNG folder, npz.
 
 Frames are uint8 (T, H, W, C), C = 3 colours or 1 grey. Anything that yields frames (H, W, C) one by one is a film too:
 MP4 and PNG folders are written from it in constant memory.
@@ -13,21 +13,18 @@ import math
 import os
 import re
 import tempfile
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from fractions import Fraction
-from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageSequence
+from PIL import Image, ImageSequence
 
 Frames = Iterable[np.ndarray]  # an array (T, H, W, C), a `Panels`, or an iterator of (H, W, C)
 
 PALETTE_PIXELS = 400_000  # looked at to choose a GIF's colours
-GROUND, INK, FAINT = (17, 18, 22), (244, 244, 240), (170, 172, 180)
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -81,7 +78,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    film = [_rgb(frame) for frame in frames]
+    film = [rgb(frame) for frame in frames]
     colours = _palette(film)
     first, *rest = _indexed(film, colours)
     step = max(20, 10 * round(100 / fps))
@@ -120,7 +117,7 @@ def _mark(count: int, step: int) -> bytes:
 
 
 def _write_webp(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    first, *rest = (Image.fromarray(_rgb(frame)) for frame in frames)
+    first, *rest = (Image.fromarray(rgb(frame)) for frame in frames)
     step = max(1, round(1000 / fps))
     options: dict[str, Any] = {"quality": 90, "method": 4, "xmp": _mark(1 + len(rest), step)}
     first.save(path, "WEBP", save_all=True, append_images=rest, duration=step, loop=0, **options)
@@ -140,7 +137,7 @@ def _write_mp4(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
         context.colorspace, context.color_primaries, context.color_trc, context.color_range = 1, 1, 1, 1
         for frame in itertools.chain([first], frames):
             padding = [(0, height - frame.shape[0]), (0, width - frame.shape[1]), (0, 0)]
-            picture = av.VideoFrame.from_ndarray(np.pad(_rgb(frame), padding, mode="edge"), format="rgb24")
+            picture = av.VideoFrame.from_ndarray(np.pad(rgb(frame), padding, mode="edge"), format="rgb24")
             container.mux(stream.encode(picture.reformat(format="yuv420p", dst_colorspace="ITU709")))
         container.mux(stream.encode(None))
 
@@ -198,7 +195,7 @@ def _checked(frames: Frames, axes: tuple[int, ...]) -> Iterator[np.ndarray]:
         raise ValueError("A film has at least one frame; there are none.")
 
 
-def _rgb(frame: np.ndarray) -> np.ndarray:
+def rgb(frame: np.ndarray) -> np.ndarray:
     """(H, W, 1 or 3) as (H, W, 3)."""
     return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
 
@@ -240,200 +237,3 @@ def _read_animation(path: Path) -> np.ndarray:
         return np.repeat(shots[0][0][None], int(ours[1]), axis=0)
     step = max(1, int(ours[2]) if ours else math.gcd(*(lasting for _, lasting in shots)))
     return np.concatenate([np.repeat(shot[None], max(1, round(lasting / step)), axis=0) for shot, lasting in shots])
-
-
-# --- panels --------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Panels(Sequence[np.ndarray]):
-    """Films beside each other under their names, drawn frame by frame when asked for; `np.asarray` draws them all.
-
-    Args:
-        panes: name -> uint8 (T, H, W, C), all of one T, H and W.
-        scale: pixels a pixel becomes on each side.
-        captions: name -> a text for every frame, right of the name.
-    """
-
-    panes: Mapping[str, np.ndarray]
-    scale: int
-    captions: Mapping[str, Sequence[str]]
-
-    @cached_property
-    def shape(self) -> tuple[int, int, int, int]:
-        """(T, H', W', 3)."""
-        t, h, w, _ = next(iter(self.panes.values())).shape
-        n = len(self.panes)
-        return t, self._strip + h * self.scale, n * w * self.scale + (n - 1) * self._gap, 3
-
-    @property
-    def _font(self) -> int:
-        """Text height in pixels, fit for the width of a pane."""
-        width = next(iter(self.panes.values())).shape[2] * self.scale
-        return int(np.clip(width / 14, 12, 18))
-
-    @property
-    def _strip(self) -> int:
-        return round(1.7 * self._font)
-
-    @property
-    def _gap(self) -> int:
-        return max(2, self._font // 3)
-
-    def __len__(self) -> int:
-        return self.shape[0]
-
-    def __getitem__(self, index: Any) -> Any:
-        """Frame `index` as (H', W', 3), or of a slice (T', H', W', 3)."""
-        if isinstance(index, slice):
-            return np.stack([self[i] for i in range(*index.indices(len(self)))])
-        if not -len(self) <= index < len(self):
-            raise IndexError(index)
-        _, height, width, _ = self.shape
-        canvas = Image.new("RGB", (width, height), GROUND)
-        draw = ImageDraw.Draw(canvas)
-        left = 0
-        for name, film in self.panes.items():
-            pane = enlarge(film[index], self.scale)
-            canvas.paste(Image.fromarray(pane), (left, self._strip))
-            caption = str(self.captions[name][index]) if name in self.captions else ""
-            self._label(draw, left, pane.shape[1], name, caption)
-            left += pane.shape[1] + self._gap
-        return np.asarray(canvas)
-
-    def _label(self, draw: ImageDraw.ImageDraw, left: int, width: int, name: str, caption: str) -> None:
-        """Name on the left and caption on the right of a pane's strip, the name shortened where both do not fit."""
-        type_, margin, middle = font(self._font), self._font // 3, self._strip // 2
-        room = width - 2 * margin - (draw.textlength(caption, type_) + margin if caption else 0)
-        draw.text((left + margin, middle), fit(name, room, self._font), INK, type_, anchor="lm")
-        draw.text((left + width - margin, middle), caption, FAINT, type_, anchor="rm")
-
-
-def panels(
-    panes: Mapping[str, np.ndarray], scale: int | None = None, captions: Mapping[str, Sequence[str]] | None = None
-) -> Panels:
-    """Films beside each other, in the order given, each under its name.
-
-    Args:
-        panes: name -> uint8 (T, H, W, C), C = 1 or 3; all of one T, H and W.
-        scale: whole number to enlarge by; None: so that a pane is at least 160 pixels high.
-        captions: name -> T texts, drawn beside the name.
-
-    Returns:
-        A film of T frames (H', W', 3), drawn as they are asked for.
-
-    Raises:
-        ValueError: no panes, unequal films, captions of no pane or of another length, or a scale below 1.
-    """
-    if not panes:
-        raise ValueError("Panels need at least one film.")
-    sizes = {name: film.shape[:3] for name, film in panes.items()}
-    if len(set(sizes.values())) > 1:
-        told = ", ".join(f"{name} {size}" for name, size in sizes.items())
-        raise ValueError(f"Films beside each other have one length and size (T, H, W); these are {told}.")
-    for name, film in panes.items():
-        if film.dtype != np.uint8 or film.ndim != 4 or film.shape[3] not in (1, 3) or not film.size:
-            raise ValueError(f"A film is uint8 (T, H, W, C) with C = 1 or 3; {name} is {film.dtype} {film.shape}.")
-    t, height, _ = next(iter(sizes.values()))
-    wrong = [name for name, texts in (captions or {}).items() if name not in panes or len(texts) != t]
-    if wrong:
-        raise ValueError(f"Captions belong to a pane and have a text for each of its {t} frames; not so: {wrong}.")
-    scale = scale if scale is not None else math.ceil(160 / height)
-    if scale < 1:
-        raise ValueError(f"The scale is a whole number from 1; this is {scale!r}.")
-    return Panels(dict(panes), scale, dict(captions or {}))
-
-
-def side_by_side(
-    truth: np.ndarray,
-    prediction: np.ndarray | Mapping[str, np.ndarray],
-    scale: int | None = None,
-    labels: tuple[str, str, str] = ("truth", "prediction", "error"),
-    condition: np.ndarray | None = None,
-    gain: float = 3.0,
-    scores: bool = True,
-) -> Panels:
-    """condition | truth | prediction | error: what a result looks like, with the PSNR of every frame.
-
-    Args:
-        truth: uint8 (T, H, W, C).
-        prediction: uint8 (T, H, W, C), or name -> such frames to see several models, each with its error.
-        scale: whole number to enlarge by; None: so that a pane is at least 160 pixels high.
-        labels: names of truth, prediction (of a single one) and error.
-        condition: uint8 pictures (T, H, W, C) for a first pane, or None.
-        gain: what differences are multiplied by in the error picture; its label says so.
-        scores: draw the PSNR (dB) beside each prediction's name.
-
-    Returns:
-        A film of T frames (H', W', 3), drawn as they are asked for.
-
-    Raises:
-        ValueError: as `panels`.
-    """
-    several = prediction if isinstance(prediction, Mapping) else {labels[1]: prediction}
-    panes = {} if condition is None else {"condition": condition}
-    panes[labels[0]] = truth
-    captions: dict[str, list[str]] = {}
-    for name, film in several.items():
-        error = f"{labels[2]} x {gain:g}" if len(several) == 1 else f"{labels[2]} of {name} x {gain:g}"
-        panes[name], panes[error] = film, error_picture(truth, film, gain)
-        if scores:
-            captions[name] = [f"{value:.1f} dB" for value in _psnr(film, truth)]
-    return panels(panes, scale, captions)
-
-
-def error_picture(truth: np.ndarray, prediction: np.ndarray, gain: float = 3.0) -> np.ndarray:
-    """|difference|, mean over the channels, times `gain`, on the perceptually even scale inferno (0 is black).
-
-    Args:
-        truth, prediction: uint8 (T, H, W, C).
-
-    Returns:
-        uint8 (T, H, W, 3).
-
-    Raises:
-        ValueError: the shapes differ.
-    """
-    if truth.shape != prediction.shape:
-        raise ValueError(f"Errors are between films of one shape; truth {truth.shape}, prediction {prediction.shape}.")
-    colours = _inferno()
-    film = np.empty((*truth.shape[:3], 3), dtype=np.uint8)
-    for t, (one, two) in enumerate(zip(truth, prediction, strict=True)):  # by frame: int16 copies of a film are large
-        difference = np.abs(one.astype(np.int16) - two).mean(axis=-1)
-        film[t] = colours[np.clip(difference * gain, 0, 255).round().astype(np.uint8)]
-    return film
-
-
-@lru_cache(maxsize=1)
-def _inferno() -> np.ndarray:
-    from matplotlib import colormaps
-
-    return colormaps["inferno"](np.arange(256), bytes=True)[:, :3]
-
-
-def _psnr(prediction: np.ndarray, truth: np.ndarray) -> list[float]:
-    """PSNR (dB) of every frame of uint8 (T, H, W, C)."""
-    from framecast.metrics import psnr
-    from framecast.values import tensor
-
-    return psnr(tensor(prediction)[None], tensor(truth)[None])[0].tolist()
-
-
-def enlarge(frame: np.ndarray, scale: int) -> np.ndarray:
-    """(H, W, C) as (H * scale, W * scale, 3), every pixel a square: what is seen is what was predicted."""
-    return _rgb(frame).repeat(scale, axis=0).repeat(scale, axis=1)
-
-
-@lru_cache(maxsize=16)
-def font(size: int) -> Any:
-    """Pillow's own sans serif font in pixels."""
-    return ImageFont.load_default(size=size)
-
-
-def fit(text: str, room: float, size: int) -> str:
-    """The text, cut and ended by two dots (the font has no ellipsis) where it is wider than `room` pixels."""
-    if font(size).getlength(text) <= room:
-        return text
-    while text and font(size).getlength(text + "..") > room:
-        text = text[:-1]
-    return text.rstrip() + ".."

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 
 from framecast.evaluate import Result, evaluate
-from framecast.report.figures import psnr_figure, strip, training_figure
-from framecast.report.film import error_picture, side_by_side, write_film
+from framecast.report.figures import psnr_figure, training_figure
+from framecast.report.film import write_film
+from framecast.report.panels import error_picture, side_by_side
+from framecast.report.sheets import strip
 from framecast.store import Store
 
 

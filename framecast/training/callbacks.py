@@ -132,7 +132,7 @@ class Validation(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, TrainingModule)
-        due = int(_fraction(pl_module) * self.times)
+        due = int(_fraction(pl_module) * self.times + 1e-9)  # k / times * times may lie a rounding below k
         if due > self.done and not trainer.should_stop:
             self.done = due
             self._run(trainer, pl_module)
@@ -207,4 +207,4 @@ def _fraction(module: TrainingModule) -> float:
     if s.minutes is not None:
         return min(1.0, module.seconds() / (60 * s.minutes))
     steps = s.steps if s.steps is not None else (s.epochs or 1) * module.epoch_length
-    return min(1.0, module.global_step / steps)
+    return min(1.0, module.epoch_of(module.global_step) / module.epoch_of(steps))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class TrainingModule(LightningModule):
         self.tfr = schedules.parse(self.settings.tfr)
         self.lr_schedule = schedules.parse(self.settings.lr_schedule)
         self.epoch_length = epoch_length
+        # Epochs done after a number of steps; replaced where epochs differ in length (the course's --fast_train).
+        self.epoch_of: Callable[[float], float] = lambda steps: steps / epoch_length
         self.spent = 0.0  # seconds of earlier parts of this run
         self._since: float | None = None
 
@@ -53,12 +56,12 @@ class TrainingModule(LightningModule):
 
     def progress(self) -> Progress:
         """How far the run is: by time, steps or epochs, as it was asked for."""
-        s, epoch = self.settings, self.global_step / self.epoch_length
+        s, epoch = self.settings, self.epoch_of(self.global_step)
         if s.minutes is not None:
             fraction = min(1.0, self.seconds() / (60 * s.minutes))
             epochs = max(epoch / fraction, 1.0) if fraction > 0 else 1.0
         else:
-            epochs = s.steps / self.epoch_length if s.steps is not None else float(s.epochs or 1)
+            epochs = self.epoch_of(s.steps) if s.steps is not None else float(s.epochs or 1)
             fraction = min(1.0, epoch / epochs)
         progress = Progress(fraction, epoch, epochs)
         return progress.by_epoch() if s.schedule_unit == "epoch" else progress
@@ -95,7 +98,7 @@ class TrainingModule(LightningModule):
             ratio = 1.0
         draw = self.settings.tfr_draw
         if draw == "epoch":  # the same number in all steps of an epoch
-            epoch = self.global_step // self.epoch_length
+            epoch = int(self.epoch_of(self.global_step))
             generator = torch.Generator(self.device).manual_seed(self.settings.seed * 1_000_003 + epoch)
         shape = {"epoch": (1, 1), "batch": (1, 1), "clip": (clips, 1), "frame": (clips, frames)}[draw]
         drawn = torch.rand(shape, generator=generator, device=self.device) < ratio

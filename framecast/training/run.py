@@ -6,6 +6,7 @@ import logging
 import platform
 import subprocess
 import warnings
+from collections.abc import Sequence
 from dataclasses import asdict
 from importlib.metadata import version
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Any
 
 import torch
 import yaml
-from lightning.pytorch import Trainer
+from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from framecast import checkpoint, models, objective, schedules
@@ -65,6 +66,7 @@ def fit(
     validate: Validate | None = None,
     resume: bool = False,
     quiet: bool = False,
+    extra: Sequence[Callback] = (),
 ) -> Keeper:
     """Trains into a prepared run folder.
 
@@ -77,6 +79,7 @@ def fit(
         validate: what a validation does.
         resume: go on from `checkpoints/last.ckpt`.
         quiet: no progress bar.
+        extra: callbacks of the caller.
 
     Raises:
         ValueError: settings that cannot be; FloatingPointError: NaN; OSError: the disk.
@@ -93,7 +96,7 @@ def fit(
     callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
     if validate is not None and settings.validations:
         callbacks.insert(1, Validation(validate, out, log, settings.validations))
-    trainer = _trainer(settings, module, out, callbacks)
+    trainer = _trainer(settings, module, out, [*callbacks, *extra])
     last = out / "checkpoints" / "last.ckpt"
     if resume:
         checkpoint.read(last)  # a clear error for a damaged file

@@ -1,0 +1,187 @@
+"""Speed and memory of framecast beside the plain transcription of system A's loop, both sides alternating in one run.
+
+    python benchmarks/speed.py [--rounds 7] [--out benchmarks/results/speed.json]
+
+The reference is `reference_pose_cvae.py`: batch 2, 16 frames, fp32, both encoders at every step. Every ratio is the
+median of the rounds' ratios, as machines are shared and noisy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import resource
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import reference_pose_cvae as reference
+import torch
+
+from framecast import models
+from framecast.data import Batches
+from framecast.objective import Objective
+from framecast.predictor import Predictor
+from framecast.rollout import autocast, walk
+from framecast.store import Store, pack
+from framecast.training.run import provenance
+from framecast.values import Condition, Spec
+
+SPEC = Spec(32, 64, 3, Condition("picture", 3))
+ASKED = {
+    "pose_cvae training, teacher forcing": 3.0,
+    "pose_cvae training, free running": 1.5,
+    "pose_cvae prediction": 2.0,
+    "anchor training": 25.0,
+    "anchor prediction": 50.0,
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "speed.json")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as scratch:
+        store = pack("dancer", {"train": 1000, "val": 64, "test": 0}, Path(scratch) / "store")
+        rates = alternate(sides(store), options.rounds)
+        results = {
+            "ratios": ratios(rates),
+            "frames_per_second": {name: statistics.median(values) for name, values in rates.items()},
+            "batches_one_core": batches(store.root),
+            "anchor_training_peak_mib": memory(store.root),
+            "rounds": options.rounds,
+            "date": datetime.date.today().isoformat(),
+            "made_with": provenance(),
+        }
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    options.out.write_text(json.dumps(results, indent=1) + "\n")
+    for name, found in results["ratios"].items():
+        print(f"{name:40} {found['median']:7.1f} x the plain loop (asked: {ASKED[name]:g}; {found['low']:.1f} to {found['high']:.1f})")
+    print(f"random 16-frame batches on one core      {results['batches_one_core']:,.0f} frames/s (asked: 20,000)")
+    print(f"training anchor, peak memory             {results['anchor_training_peak_mib']:,.0f} MiB (asked: under 1,500)")
+
+
+def alternate(sides: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
+    """Frames a second of every side, a round of all sides after another, after one that is not counted."""
+    rates: dict[str, list[float]] = {name: [] for name in sides}
+    for number in range(rounds + 1):
+        for name, work in sides.items():
+            begun = time.perf_counter()
+            frames = work()
+            if number:
+                rates[name].append(frames / (time.perf_counter() - begun))
+    return rates
+
+
+def ratios(rates: dict[str, list[float]]) -> dict[str, dict[str, float]]:
+    """Each framecast side over its reference side, round by round."""
+    pairs = {
+        "pose_cvae training, teacher forcing": ("pose_cvae forced", "plain forced"),
+        "pose_cvae training, free running": ("pose_cvae free", "plain free"),
+        "pose_cvae prediction": ("pose_cvae predicts", "plain predicts"),
+        "anchor training": ("anchor trains", "plain forced"),
+        "anchor prediction": ("anchor predicts", "plain predicts"),
+    }
+    found = {}
+    for name, (ours, theirs) in pairs.items():
+        each = [a / b for a, b in zip(rates[ours], rates[theirs], strict=True)]
+        found[name] = {"median": statistics.median(each), "low": min(each), "high": max(each)}
+    return found
+
+
+def sides(store: Store) -> dict[str, Callable[[], int]]:
+    """Every side as a function that does some work and returns its frames."""
+    clip = Batches(store, "train", 2, 16)[0].to_float()
+    assert clip.condition is not None
+    episode = store.episode("val", 0)
+    frames, labels = np.asarray(episode.frames[:1]), np.asarray(episode.condition)
+    plain = reference.Model()
+    optimizer = reference.make_optimizer(plain)
+    still, moving = clip.frames[:1, 0], clip.condition[:1].repeat(1, 2, 1, 1, 1)
+
+    def plain_trains(forced: bool) -> int:
+        reference.training_step(plain, optimizer, clip.frames.contiguous(), clip.condition.contiguous(), 1e-4, forced)
+        return 2 * 15
+
+    def plain_predicts() -> int:
+        return reference.predict(plain, still.contiguous(), moving.contiguous()).shape[1]
+
+    cvae, anchor = trained("pose_cvae"), trained("anchor")
+    scattered = Batches(store, "train", 4, 9, sampling="scattered")
+    return {
+        "plain forced": lambda: plain_trains(True),
+        "pose_cvae forced": lambda: cvae(Batches(store, "train", 2, 16), True),
+        "anchor trains": lambda: sum(anchor(scattered, True) for _ in range(8)),
+        "plain free": lambda: plain_trains(False),
+        "pose_cvae free": lambda: cvae(Batches(store, "train", 2, 16), False),
+        "plain predicts": plain_predicts,
+        "pose_cvae predicts": predicting("pose_cvae", frames, labels[:33]),
+        "anchor predicts": predicting("anchor", np.asarray(frames), np.tile(labels, (10, 1, 1, 1))[:630]),
+    }
+
+
+def trained(name: str) -> Callable[[Batches, bool], int]:
+    """A function that takes one training step of a model as a run takes it: batch, walk, bound, clip, optimiser."""
+    model = models.build(SPEC, name, {}).to(memory_format=torch.channels_last).train()
+    objective = Objective("calibrated")
+    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    counter = iter(range(10**9))
+
+    def step(batches: Batches, forced: bool) -> int:
+        clip = batches[next(counter)].to_float()
+        count, frames = clip.frames.shape[0], clip.frames.shape[1] - 1
+        mask = torch.full((count, frames), forced)
+        with autocast(torch.device("cpu")):
+            loss = objective(walk(model, clip, mask, torch.randn(count, frames, *model.noise_shape)), 1.0).total
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
+        optimizer.step()
+        return count * frames
+
+    return step
+
+
+def predicting(name: str, frames: np.ndarray, labels: np.ndarray) -> Callable[[], int]:
+    """A free-running prediction through the public door."""
+    predictor = Predictor(models.build(SPEC, name, {}).to(memory_format=torch.channels_last).eval(), name, {})
+    return lambda: len(predictor.predict(frames, labels))
+
+
+def batches(root: Path) -> float:
+    """Frames a second of random 16-frame batches (of 8 clips), on one core, in a process of its own."""
+    code = (
+        "import sys, time, torch\n"
+        "torch.set_num_threads(1)\n"
+        "from framecast.data import Batches\nfrom framecast.store import Store\n"
+        "made = Batches(Store(sys.argv[1]), 'train', 8, 16)\n"
+        "[made[k] for k in range(50)]\n"
+        "begun = time.perf_counter()\n"
+        "[made[k] for k in range(50, 350)]\n"
+        "print(300 * 8 * 16 / (time.perf_counter() - begun))\n"
+    )
+    return float(_run([sys.executable, "-c", code, str(root)]))
+
+
+def memory(root: Path) -> float:
+    """Peak memory (MiB) of `framecast train --model anchor` in a process of its own."""
+    with tempfile.TemporaryDirectory() as scratch:
+        command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(root), "--model", "anchor"]
+        _run([*command, "--steps", "60", "--out", f"{scratch}/run", "--validations", "2"])
+    return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def _run(command: list[str]) -> Any:
+    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
+
+
+if __name__ == "__main__":
+    main()

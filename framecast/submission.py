@@ -1,0 +1,261 @@
+"""The course's submission.csv: writing, reading with every fault by its line, and scoring.
+
+    id,0,1,...,6143        a header: D = C * H * W columns after the id (6144 for 32 x 64 pixels of 3 colours)
+    0,12,255,...           a row for every frame, the given first frame of each sequence included: its C x H x W values
+    1,12,254,...           in that order, whole numbers 0..255; the id counts from 0 over all sequences
+
+A score is of the predicted frames only: 629 of the 630 of a sequence, since the first one was given.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+
+from framecast.metrics.frame import psnr, ssim
+from framecast.report.film import replacing
+from framecast.sources._files import Faults, pictures_of
+from framecast.sources._pictures import resize
+from framecast.values import tensor
+
+LENGTH = 630  # frames of a sequence
+BLOCK = 4 << 20  # bytes that are read at a time
+TEXTS = [str(value) for value in range(256)]
+COMMA, NEWLINE, ZERO = b",\n0"
+
+
+def write_submission(path: str | Path, sequences: Iterable[np.ndarray]) -> int:
+    """Writes the file, whole or not at all; only one sequence is in memory.
+
+    Args:
+        path: an older file there is replaced.
+        sequences: each uint8 (T, H, W, C), the given first frame included; floats are clamped to [0, 1] and rounded,
+            halves to even.
+
+    Returns:
+        the number of rows.
+
+    Raises:
+        ValueError: no sequence, frames of other shapes or types, NaN; nothing is written.
+    """
+    path, rows, shape = Path(path), 0, None
+    with replacing(path) as partial, open(partial, "w", encoding="ascii", newline="\n") as file:
+        for number, frames in enumerate(sequences):
+            frames = _whole(np.asarray(frames), number)
+            if shape is None:
+                shape = frames.shape[1:]
+                file.write(",".join(["id", *map(str, range(int(np.prod(shape))))]) + "\n")
+            if frames.shape[1:] != shape:
+                raise ValueError(f"Sequence {number} has frames of {frames.shape[1:]}, the first one of {shape} (H, W, C).")
+            for values in frames.transpose(0, 3, 1, 2).reshape(len(frames), -1).tolist():
+                file.write(f"{rows}," + ",".join([TEXTS[value] for value in values]) + "\n")
+                rows += 1
+        if not rows:
+            raise ValueError("A submission has at least one sequence; there are none.")
+    return rows
+
+
+def _whole(frames: np.ndarray, number: int) -> np.ndarray:
+    """Frames (T, H, W, C) as uint8."""
+    if frames.ndim != 4 or not frames.size or not (frames.dtype == np.uint8 or frames.dtype.kind == "f"):
+        raise ValueError(f"Sequence {number} is {frames.dtype} {frames.shape}; it should be uint8 (T, H, W, C).")
+    if frames.dtype == np.uint8:
+        return frames
+    if not np.isfinite(frames).all():
+        raise ValueError(f"Sequence {number} holds NaN or infinite values.")
+    return np.rint(frames.clip(0, 1) * 255).astype(np.uint8)
+
+
+def read_submission(path: str | Path) -> np.ndarray:
+    """Reads and checks the whole file.
+
+    Returns:
+        uint8 (rows, D), the row's place its id.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: every fault by its line, the first 20 written out: header, ids, columns, values.
+    """
+    faults, parts, line, expected = Faults(path), [], 2, 0
+    with open(path, "rb") as file:
+        count = _header(file.readline(), faults)
+        for block in _blocks(file):
+            values = _fast(block, count, expected)
+            if values is None:  # something is wrong, or spelt unusually: look line by line
+                values, expected = _slow(block, count, line, expected, faults)
+            else:
+                expected += len(values)
+            line += block.count(b"\n")
+            parts.append(values)
+    if not faults.count and not sum(map(len, parts)):
+        faults.add(2, "there are no rows after the header")
+    faults.check()
+    return np.concatenate(parts)
+
+
+def _header(text: bytes, faults: Faults) -> int:
+    """D of a header line; faults stop the reading, since nothing can be said of the rows."""
+    names = text.decode("utf-8-sig", "replace").rstrip("\r\n").split(",")
+    wanted = ["id", *map(str, range(len(names) - 1))]
+    if len(names) < 2 or names != wanted:
+        at = next((i for i, pair in enumerate(zip(names, wanted, strict=True)) if pair[0] != pair[1]), 0)
+        found = f"column {at + 1} is {names[at][:40]!r} instead of {wanted[at]!r}" if len(names) > 1 else "it has one column"
+        faults.add(1, f"the header should be id,0,1,2,... without a gap; {found}")
+        faults.check()
+    return len(names) - 1
+
+
+def _blocks(file: BinaryIO) -> Iterator[bytes]:
+    """The rest of a file in pieces of whole lines, each ended by a newline."""
+    while block := file.read(BLOCK):
+        block += file.readline()
+        block = block.replace(b"\r\n", b"\n")
+        yield block if block.endswith(b"\n") else block + b"\n"
+
+
+def _fast(block: bytes, count: int, expected: int) -> np.ndarray | None:
+    """All rows of a block at once, uint8 (rows, count); None where anything is not as it should be."""
+    text = np.frombuffer(block, np.uint8)
+    digits = text - np.uint8(ZERO)  # what is no digit wraps around to 10 and more
+    ends = np.flatnonzero(digits > 9)
+    if len(ends) % (count + 1):
+        return None
+    marks = text[ends].reshape(-1, count + 1)
+    if (marks[:, :-1] != COMMA).any() or (marks[:, -1] != NEWLINE).any():
+        return None
+    starts = np.concatenate([[0], ends[:-1] + 1])
+    length = (ends - starts).reshape(-1, count + 1)
+    if length.min() < 1 or length[:, 1:].max() > 3:
+        return None
+    begin, stop = starts.reshape(length.shape)[:, 0], ends.reshape(length.shape)
+    ids = [int(block[b:e]) for b, e in zip(begin.tolist(), stop[:, 0].tolist(), strict=True)]
+    if ids != list(range(expected, expected + len(ids))):
+        return None
+    last, length = stop[:, 1:], length[:, 1:]
+    values = digits[last - 1].astype(np.uint16)
+    values += 10 * digits[last - 2].astype(np.uint16) * (length > 1)
+    values += 100 * digits[last - 3].astype(np.uint16) * (length > 2)
+    return values.astype(np.uint8) if values.max() <= 255 else None
+
+
+def _slow(block: bytes, count: int, line: int, expected: int, faults: Faults) -> tuple[np.ndarray, int]:
+    """The same line by line, every fault noted; returns the rows and the id that comes next."""
+    rows = []
+    for at, text in enumerate(block.decode("utf-8", "replace").split("\n")[:-1], line):
+        cells = text.split(",")
+        if len(cells) != count + 1:
+            what = f"{len(cells)} columns, the header has {count + 1}" if text.strip() else "it is empty"
+            faults.add(at, what)
+        number = int(cells[0]) if re.fullmatch("[0-9]{1,18}", cells[0]) else None
+        if number is None and text.strip():
+            faults.add(at, f"the id is {cells[0][:40]!r}, a whole number was expected ({expected})")
+        elif number is not None and number != expected:
+            faults.add(at, f"the id is {number}, {expected} was expected")
+        if text.strip():  # after a gap the count goes on from what is there: one fault, not thousands
+            expected = (expected if number is None else number) + 1
+        rows.append(_values(cells[1:], at, faults) if len(cells) == count + 1 else [0] * count)
+    return np.array(rows, np.uint8).reshape(-1, count), expected
+
+
+def _values(cells: list[str], at: int, faults: Faults) -> list[int]:
+    wrong = [i for i, cell in enumerate(cells) if not (re.fullmatch("[0-9]+", cell, re.ASCII) and int(cell[:9]) <= 255)]
+    if wrong:
+        more = f" (and {len(wrong) - 1} more in this line)" if len(wrong) > 1 else ""
+        faults.add(at, f"column {wrong[0]} is {cells[wrong[0]][:40]!r}, not a whole number from 0 to 255{more}")
+        return [0] * len(cells)
+    return [int(cell) for cell in cells]
+
+
+@dataclass(frozen=True)
+class Sequence:
+    """The scores of a sequence's predicted frames (T - 1,), and of copying its first frame.
+
+    `given` is the PSNR (dB) between the two first frames: 100 where the row is exactly the given frame.
+    """
+
+    name: str
+    psnr: np.ndarray
+    ssim: np.ndarray
+    copy_psnr: np.ndarray
+    copy_ssim: np.ndarray
+    given: float
+
+
+def score(prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int], length: int = LENGTH) -> list[Sequence]:
+    """PSNR and SSIM of every predicted frame, per sequence; the mean over frames is the caller's.
+
+    PSNR is of each frame, on uint8 widened first. The first frame of a sequence was given and does not count.
+
+    Args:
+        prediction, truth: uint8 (rows, D), rows in C, H, W order.
+        size: H x W.
+        length: frames of a sequence, T.
+
+    Raises:
+        ValueError: D does not fit the size, rows are no whole sequences, or the two differ in shape.
+    """
+    channels_of(prediction.shape[1], size)
+    for name, rows in (("submission", prediction), ("truth", truth)):
+        if length < 2 or len(rows) % length:
+            raise ValueError(f"The {name} has {len(rows)} rows, which are no whole sequences of {length}. See --length.")
+    if prediction.shape != truth.shape:
+        told = " and ".join(f"{len(rows) // length} sequences of {rows.shape[1]} values" for rows in (prediction, truth))
+        raise ValueError(f"Submission and truth differ: they have {told} a frame.")
+    both = (rows.reshape(-1, length, rows.shape[1]) for rows in (prediction, truth))
+    return [_sequence(str(i), p, t, size) for i, (p, t) in enumerate(zip(*both, strict=True))]
+
+
+def _sequence(name: str, prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int]) -> Sequence:
+    import torch
+
+    shape = (1, len(truth), -1, *size)
+    p, t = (torch.from_numpy(np.require(rows, requirements=["C", "W"])).reshape(shape) for rows in (prediction, truth))
+    copied = t[:, :1].expand_as(t[:, 1:])
+    scores = [metric(a, t[:, 1:])[0].numpy() for a in (p[:, 1:], copied) for metric in (psnr, ssim)]
+    return Sequence(name, *scores, given=psnr(p[:, :1], t[:, :1]).item())
+
+
+def channels_of(values: int, size: tuple[int, int]) -> int:
+    """C of rows of D values. Raises ValueError where D is not that of 1 or 3 channels of that size."""
+    channels, rest = divmod(values, size[0] * size[1])
+    if rest or channels not in (1, 3):
+        fits = f"frames of {size[0]}x{size[1]} have {3 * size[0] * size[1]}"
+        raise ValueError(f"A row has {values} values; {fits}. Say the size of the frames with --size HEIGHTxWIDTH.")
+    return channels
+
+
+def truth_of(where: str | Path, size: tuple[int, int], channels: int = 3, length: int = LENGTH) -> np.ndarray:
+    """The truth as rows, uint8 (rows, D).
+
+    Args:
+        where: a file like a submission, or a folder in the dance layout with test/test_truth/0, 1, ... of pictures.
+        size: H x W to which pictures are resized, as in packing.
+        channels: C.
+        length: frames that every sequence must have.
+
+    Raises:
+        FileNotFoundError: nothing is there, or no truth in it.
+        ValueError: unreadable or missing pictures, another length; or as `read_submission`.
+    """
+    where = Path(where)
+    if where.is_file():
+        return read_submission(where)
+    folder = where / "test" / "test_truth"
+    if not folder.is_dir():
+        what = "has no folder test/test_truth" if where.is_dir() else "does not exist"
+        raise FileNotFoundError(f"{where} {what}. --truth is a .csv like a submission, or ROOT with test/test_truth/0/*.png.")
+    names = sorted((p for p in folder.iterdir() if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name))
+    if not names:
+        raise FileNotFoundError(f"{folder} holds no folder 0, 1, 2, ... of pictures.")
+    rows = []
+    for name in names:
+        frames = pictures_of(name, channels)
+        if len(frames) != length:
+            raise ValueError(f"{name} holds {len(frames)} pictures, not the {length} of a sequence. See --length.")
+        rows.append(resize(frames, size).transpose(0, 3, 1, 2).reshape(length, -1))
+    return np.concatenate(rows)

@@ -1,0 +1,64 @@
+"""What several tests share: one thread, single precision on request, and stores written by hand."""
+
+from __future__ import annotations
+
+import json
+import os
+import zlib
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+import numpy as np
+import pytest
+import torch
+
+from framecast import rollout
+from framecast.store import Entry, Store
+from framecast.values import Episode, Spec
+
+torch.set_num_threads(1)
+
+WriteStore = Callable[[Path, Spec, dict[str, Sequence[Episode]]], Store]
+
+
+@pytest.fixture
+def float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Prediction in single precision, whatever this machine gains from."""
+    monkeypatch.setattr(rollout, "gains_from_bf16", lambda device: False)
+
+
+@pytest.fixture(scope="session")
+def write_store() -> WriteStore:
+    """Writes a store as its file format says, without `pack`."""
+
+    def write(root: Path, spec: Spec, splits: dict[str, Sequence[Episode]]) -> Store:
+        root.mkdir()
+        entries: dict[str, list[Entry]] = {}
+        for split, episodes in splits.items():
+            arrays = {"frames": [e.frames for e in episodes]}
+            if spec.condition.kind != "none":
+                arrays["condition"] = [e.condition for e in episodes if e.condition is not None]
+            for what, values in arrays.items():
+                np.save(root / f"{split}.{what}.npy", np.concatenate(values))
+            entries[split], frame, condition = [], 0, 0
+            for e in episodes:
+                known = 0 if e.condition is None else len(e.condition)
+                entries[split].append(Entry(e.name, frame, len(e.frames), condition, known))
+                frame, condition = frame + len(e.frames), condition + known
+        index = {
+            "version": 1,
+            "source": "test",
+            "options": {},
+            "spec": spec.to_dict(),
+            "splits": {split: [asdict(e) for e in found] for split, found in entries.items()},
+            "files": {
+                p.name: {"bytes": p.stat().st_size, "crc32": zlib.crc32(p.read_bytes())} for p in root.glob("*.npy")
+            },
+        }
+        (root / "index.json").write_text(json.dumps(index))
+        return Store(root)
+
+    return write

@@ -1,0 +1,563 @@
+"""One contract for every model, source and schedule that is found: a new one is tested with nothing to register.
+
+A new source needs one line here: how a tiny data set of its kind is written (FACTORIES).
+"""
+
+from __future__ import annotations
+
+import inspect
+import io
+import math
+import pickle
+from collections.abc import Callable
+from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+from torch import Tensor
+
+from framecast import models, rollout, schedules, sources
+from framecast.models.base import Model, each
+from framecast.objective import Objective
+from framecast.schedules import Progress
+from framecast.sources import SPLITS, Source
+from framecast.sources._tfrecord import serialise_example, write_records
+from framecast.values import Clip, Condition, Kind, Spec, Trace
+
+pytestmark = pytest.mark.usefixtures("float32")
+
+# ---------------------------------------------------------------- models
+
+# Widths that keep the suite fast. A model that is not named here is tested with its own defaults.
+SMALL: dict[str, dict[str, Any]] = {
+    "pose_cvae": {"F_dim": 16, "L_dim": 8, "N_dim": 4, "D_out_dim": 16},
+    "anchor": {"widths": (8, 16, 16), "blocks": (1, 1, 1), "latent": 4, "memory": 16},
+}
+KINDS: tuple[Kind, ...] = ("picture", "vector", "none")
+TAKEN = [(name, kind) for name in models.available() for kind in KINDS if kind in models.find(name).takes]
+REFUSED = [(name, kind) for name in models.available() for kind in KINDS if kind not in models.find(name).takes]
+every_model = pytest.mark.parametrize(("name", "kind"), TAKEN)
+STATISTICS = {"mean": (0.5, -1.0, 0.0), "std": (2.0, 0.5, 1.0)}
+
+
+def spec_of(kind: Kind, height: int = 16, width: int = 24, channels: int = 3) -> Spec:
+    """A small spec; vectors have 3 numbers with statistics."""
+    condition = {
+        "picture": Condition("picture", 3),
+        "vector": Condition("vector", 3, ("action",), **STATISTICS),
+        "none": Condition(),
+    }
+    return Spec(height, width, channels, condition[kind])
+
+
+def made(name: str, spec: Spec) -> Model:
+    """The model with weights that are nowhere zero (fresh ones hide what a zero layer stands before), in eval mode."""
+    torch.manual_seed(0)
+    model = models.build(spec, name, SMALL.get(name, {}))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.05 * torch.randn_like(parameter))
+        for key, buffer in model.named_buffers():
+            if key.endswith(("running_mean", "running_var")):
+                buffer.add_(torch.rand_like(buffer))
+    return model.eval()
+
+
+def random(*shape: int, seed: int = 0) -> Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(seed))
+
+
+def conditions_of(spec: Spec, *lead: int, seed: int = 1) -> Tensor | None:
+    """Conditions (*lead, ...) of a spec."""
+    condition = spec.condition
+    if condition.kind == "none":
+        return None
+    shape = (condition.size, spec.height, spec.width) if condition.kind == "picture" else (condition.size,)
+    return random(*lead, *shape, seed=seed)
+
+
+def clip_of(spec: Spec, clips: int = 3, length: int = 5) -> Clip:
+    frames = random(clips, length, spec.channels, spec.height, spec.width)
+    return Clip(frames, conditions_of(spec, clips, length), torch.arange(length).expand(clips, length))
+
+
+def noise_of(model: Model, clips: int, length: int) -> Tensor:
+    return torch.randn(clips, length, *model.noise_shape, generator=torch.Generator().manual_seed(2))
+
+
+def some_forced(clips: int, length: int) -> Tensor:
+    """Truth here, prediction there: every clip has both."""
+    return (torch.arange(length)[None] + torch.arange(clips)[:, None]) % 2 == 0
+
+
+def taken(clip: Clip, which: Any) -> Clip:
+    """The clip with only some of its clips."""
+    return Clip(clip.frames[which], None if clip.condition is None else clip.condition[which], clip.times[which])
+
+
+def same(one: Any, two: Any, **tolerance: float) -> None:
+    """Equal to rounding."""
+    torch.testing.assert_close(one, two, **{"rtol": 1e-4, "atol": 1e-5, **tolerance})
+
+
+def same_trace(one: Trace, two: Trace) -> None:
+    """Frames and distributions equal to rounding."""
+    same(one.frames, two.frames)
+    for a, b in ((one.posterior, two.posterior), (one.prior, two.prior)):
+        assert (a is None) == (b is None)
+        if a is not None and b is not None:
+            same(a.mean, b.mean)
+            same(a.log_variance, b.log_variance)
+
+
+def walked(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context: int = 1) -> Trace:
+    with torch.no_grad():
+        return rollout.walk(model, clip, forced, noise, context)
+
+
+def stepwise(model: Model, clip: Clip, noise: Tensor) -> Trace:
+    """The contract written out: frame by frame, the truth fed after each."""
+    truth = clip.frames[:, 1:]
+    past, coming = (None, None) if clip.condition is None else (clip.condition[:, :1], clip.condition[:, 1:])
+    with torch.no_grad():
+        state, cues = model.look(model.start(clip.frames[:, :1], past), coming, clip.times[:, 1:] - 1, truth)
+        steps = []
+        for t in range(truth.shape[1]):
+            cue = each(cues, lambda x: x[:, t])  # noqa: B023
+            state, step = model.advance(state, cue, noise[:, t])
+            state = model.force(state, cue, torch.ones(len(truth), dtype=torch.bool))
+            steps.append(step)
+    joined = rollout._stack(steps)
+    return Trace(joined.frame, truth, joined.posterior, joined.prior)
+
+
+def rolled(
+    model: Model, pieces: list[int], samples: Any = (0,), frames: Tensor | None = None, **options: Any
+) -> Tensor:
+    """A free rollout from one frame, its conditions handed over in pieces: (K, S, C, H, W)."""
+    spec = model.spec
+    frames = random(1, spec.channels, spec.height, spec.width) if frames is None else frames
+    known = conditions_of(spec, len(frames) + sum(pieces))
+    lengths = [len(frames), *pieces]
+    handed: list[Any] = lengths if known is None else list(known.split(lengths))
+    return torch.cat(list(rollout.roll(model, frames, handed, samples=samples, **options)), 1)
+
+
+def test_models_are_found() -> None:
+    assert {"anchor", "copy", "pose_cvae"} <= set(models.available())
+    with pytest.raises(ValueError, match="no model 'ancor'. Did you mean 'anchor'.*There are: anchor"):
+        models.find("ancor")
+
+
+@pytest.mark.parametrize("name", models.available())
+def test_settings_explain_themselves(name: str) -> None:
+    kind = models.config_of(name)
+    config = kind()
+    assert is_dataclass(kind)
+    with pytest.raises(FrozenInstanceError):
+        setattr(config, fields(kind)[0].name, None)
+    for field in fields(kind):  # the command line's help is made of these lines
+        assert f"    {field.name}: " in (kind.__doc__ or ""), f"Config of {name} does not describe {field.name}"
+    spec = spec_of(next(k for k in KINDS if k in models.find(name).takes))
+    built = models.build(spec, name, models.plain(config))
+    assert (built.name, built.config) == (name, config)  # plain settings, as checkpoints keep them, come back whole
+    with pytest.raises(ValueError, match=f"model {name} has no setting 'wdths'.*It has: {fields(kind)[0].name}"):
+        models.build(spec, name, {"wdths": 1})
+
+
+@pytest.mark.parametrize("name", models.available())
+def test_sampling_fits_the_model(name: str) -> None:
+    kind = models.find(name)
+    assert kind.sampling in ("window", "scattered")
+    assert not kind.feeds_back or kind.sampling == "window", "a model that feeds back needs consecutive frames"
+
+
+@pytest.mark.parametrize(("name", "kind"), REFUSED)
+def test_other_conditions_are_refused_in_words(name: str, kind: Kind) -> None:
+    with pytest.raises(ValueError, match=f"model {name} takes conditions of kind .*; this data has"):
+        models.build(spec_of(kind), name, SMALL.get(name, {}))
+
+
+@every_model
+@pytest.mark.parametrize("size", [(32, 32, 3), (30, 50, 1)])
+@pytest.mark.parametrize("clips", [1, 2])
+def test_shapes(name: str, kind: Kind, size: tuple[int, int, int], clips: int) -> None:
+    height, width, channels = size
+    model = made(name, spec_of(kind, height, width, channels))
+    trace = walked(model.train(), clip_of(model.spec, clips, 4), some_forced(clips, 3), noise_of(model, clips, 3))
+    assert trace.frames.shape == trace.truth.shape == (clips, 3, channels, height, width)
+    assert trace.frames.dtype == torch.float32
+    assert trace.frames.isfinite().all()
+    for gaussian in (trace.posterior, trace.prior):
+        if gaussian is not None:
+            assert gaussian.mean.shape == gaussian.log_variance.shape
+            assert gaussian.mean.shape[:2] == (clips, 3)
+    drawn = rolled(model.eval(), [2, 1], samples=range(2))
+    assert drawn.shape == (2, 3, channels, height, width)
+    assert drawn.min() >= 0
+    assert drawn.max() <= 1
+    assert drawn.isfinite().all()
+
+
+@every_model
+def test_walk_and_parallel_path_agree(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    whole = walked(model, clip, None, noise)
+    same_trace(whole, stepwise(model, clip, noise))
+    # What is fed after the last frame changes nothing, but it sends `walk` through its loop.
+    forced = torch.ones(3, 4, dtype=torch.bool)
+    forced[:, -1] = False
+    same_trace(whole, walked(model, clip, forced, noise))
+
+
+@every_model
+def test_teacher_forcing_matters_only_to_models_that_feed_back(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    forced, free = walked(model, clip, None, noise), walked(model, clip, torch.zeros(3, 4, dtype=torch.bool), noise)
+    same(forced.frames[:, 0], free.frames[:, 0])
+    assert torch.allclose(forced.frames, free.frames, atol=1e-5) != model.feeds_back
+
+
+@every_model
+def test_a_clip_does_not_see_its_batch_mates(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    clip, noise, forced = clip_of(model.spec), noise_of(model, 3, 4), some_forced(3, 4)
+    batch = walked(model, clip, forced, noise)
+    alone = walked(model, taken(clip, [1]), forced[[1]], noise[[1]])
+    same(batch.frames[[1]], alone.frames)
+
+
+@every_model
+def test_the_future_does_not_reach_back(name: str, kind: Kind) -> None:
+    """With the posterior frame t sees the truth up to t, and nothing after it."""
+    model = made(name, spec_of(kind))
+    clip, noise, forced = clip_of(model.spec), noise_of(model, 3, 4), some_forced(3, 4)
+    for mask in (forced, None):
+        whole = walked(model, clip, mask, noise)
+        blind = replace(clip, frames=clip.frames.clone())
+        blind.frames[:, 3:] = float("nan")
+        same(walked(model, blind, mask, noise).frames[:, :2], whole.frames[:, :2])
+        assert whole.frames[:, :2].isfinite().all()
+
+
+@every_model
+def test_several_frames_can_be_given(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec), noise_of(model, 3, 3)
+    trace = walked(model, clip, None, noise, context=2)
+    assert torch.equal(trace.truth, clip.frames[:, 2:])
+    assert trace.frames.shape == trace.truth.shape
+    drawn = rolled(model, [4], frames=random(2, 3, 16, 24))
+    assert drawn.shape == (1, 4, 3, 16, 24)
+
+
+@every_model
+def test_a_gradient_reaches_every_parameter(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind)).train()
+    if not list(model.parameters()):
+        pytest.skip(f"{name} has no parameters")
+    for forced in (None, some_forced(3, 4)):
+        model.zero_grad()
+        trace = rollout.walk(model, clip_of(model.spec), forced, noise_of(model, 3, 4))
+        Objective("mse")(trace, beta=0.01).total.backward()
+        for key, parameter in model.named_parameters():
+            assert parameter.grad is not None, f"{key} has no gradient"
+            assert parameter.grad.isfinite().all(), key
+            # A bias straight before a batch norm changes nothing, so only weights need to feel something.
+            assert parameter.dim() < 2 or parameter.grad.abs().max() > 0, f"the gradient of {key} is zero"
+
+
+@every_model
+def test_a_paused_rollout_goes_on_as_one(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    whole = rolled(model, [8], samples=range(2))
+    same(rolled(model, [3, 5], samples=range(2)), whole)
+    same(rolled(model, [1] * 8, samples=range(2)), whole)
+
+
+@every_model
+def test_a_live_session_is_the_rollout(name: str, kind: Kind) -> None:
+    """`step` with the state carried by the caller; two sessions on one model, taking turns, do not meet."""
+    model = made(name, spec_of(kind))
+    spec = model.spec
+    whole = rolled(model, [6], samples=range(2))
+    frames, known = random(1, 3, 16, 24), conditions_of(spec, 7)
+    eps = rollout.noise(model, 0, range(2), range(6))
+    past = None if known is None else known[None, :1]
+    with torch.no_grad():
+        states = [model.start(frames[None], past) for _ in range(2)]
+        drawn: list[list[Tensor]] = [[], []]
+        for t in range(6):
+            condition = None if known is None else known[None, t + 1]
+            for session in range(2):
+                before = states[session]
+                states[session], step = model.step(before, condition, None, eps[session, t, None])
+                again = model.step(before, condition, None, eps[session, t, None])[1]
+                assert torch.equal(step.frame, again.frame), "the state given in was changed"
+                drawn[session].append(step.frame[0].clamp(0, 1))
+    same(torch.stack([torch.stack(frames) for frames in drawn]), whole)
+
+
+@every_model
+def test_a_step_with_a_target_uses_the_posterior(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    trace = walked(model, clip, None, noise)
+    past, known = (None, None) if clip.condition is None else (clip.condition[:, :1], clip.condition[:, 1])
+    with torch.no_grad():
+        state = model.start(clip.frames[:, :1], past)
+        step = model.step(state, known, clip.frames[:, 1], noise[:, 0])[1]
+        free = model.step(state, known, None, noise[:, 0])[1]
+    same(step.frame, trace.frames[:, 0])
+    assert (step.posterior is None) == (trace.posterior is None)
+    assert free.posterior is None
+    if step.posterior is not None:
+        assert not torch.allclose(step.frame, free.frame)
+
+
+@every_model
+def test_noise_belongs_to_seed_sample_and_frame(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    four = rollout.noise(model, 7, range(4), range(6))
+    assert four.shape == (4, 6, *model.noise_shape)
+    assert torch.equal(rollout.noise(model, 7, [2], [4, 5]), four[2:3, 4:6])
+    if four.numel():
+        assert len({float(x) for x in four.flatten(2)[:, :, 0].flatten()}) == 24
+        assert not torch.equal(rollout.noise(model, 8, range(4), range(6)), four)
+    drawn = rolled(model, [5], samples=range(4))
+    same(rolled(model, [5], samples=[2])[0], drawn[2])
+    assert torch.equal(rolled(model, [5], samples=range(4)), drawn)
+
+
+@every_model
+def test_bytes_and_floats_are_the_same_picture(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    pixels = (random(1, 3, 16, 24) * 255).round().to(torch.uint8)
+    same(rolled(model, [3], frames=pixels), rolled(model, [3], frames=pixels.float() / 255))
+
+
+@every_model
+def test_the_condition_counts(name: str, kind: Kind) -> None:
+    """A model with weights follows its condition; one that is scattered takes frames in any order or with gaps."""
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec, length=7), noise_of(model, 3, 6)
+    if clip.condition is None or not list(model.parameters()):
+        return
+    whole = walked(model, clip, None, noise).frames
+    other = replace(clip, condition=clip.condition.clone())
+    assert other.condition is not None
+    other.condition[:, 4:] += 0.3
+    changed = walked(model, other, None, noise).frames
+    assert not torch.allclose(changed[:, 3:], whole[:, 3:], atol=1e-4)
+    if model.sampling == "scattered":
+        pick = [0, 1, 3, 4, 6] if kind == "vector" else [0, 6, 2, 5, 1]
+        times = clip.times[:, pick] if kind == "vector" else clip.times[:, : len(pick)]
+        condition = clip.condition if kind == "vector" else clip.condition[:, pick]
+        later = [p - 1 for p in pick[1:]]
+        scattered = walked(model, Clip(clip.frames[:, pick], condition, times), None, noise[:, later])
+        same(scattered.frames, whole[:, later])
+
+
+# ---------------------------------------------------------------- sources
+
+Options = dict[str, Any]
+
+
+def pixels(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def png(frame: np.ndarray) -> bytes:
+    out = io.BytesIO()
+    Image.fromarray(frame).save(out, "PNG")
+    return out.getvalue()
+
+
+def write_dance(root: Path) -> Options:
+    """Two splits of 5 frames, and two test sequences of 1 frame and 4 labels."""
+    folders = {f"{split}/{split}_{what}": 5 for split in ("train", "val") for what in ("img", "label")}
+    folders |= {f"test/test_img/{n}": 1 for n in range(2)} | {f"test/test_label/{n}": 4 for n in range(2)}
+    for seed, (folder, count) in enumerate(folders.items()):
+        (root / folder).mkdir(parents=True)
+        for i, frame in enumerate(pixels(count, 12, 20, 3, seed=seed)):
+            (root / folder / f"frame{i}.png").write_bytes(png(frame))
+    return {"root": str(root), "size": "8x16"}
+
+
+def write_dancer(root: Path) -> Options:
+    return {"train": 300, "val": 3, "test": 1, "size": "16x32"}
+
+
+def write_npz(root: Path) -> Options:
+    for i in range(4):
+        action = np.random.default_rng(i).normal(size=(5 + i, 2))
+        np.savez(root / f"e{i}.npz", frames=pixels(5 + i, 8, 12, 3, seed=i), action=action)
+    return {"root": str(root), "val": "e1", "test": "e2"}
+
+
+def write_rlds(root: Path) -> Options:
+    data = []
+    for i in range(3):
+        frames = [png(frame) for frame in pixels(4 + i, 8, 12, 3, seed=i)]
+        action = np.random.default_rng(i).normal(size=(4 + i, 7)).astype(np.float32)
+        data.append(serialise_example({"steps/observation/image_0": frames, "steps/action": action}))
+    write_records(root / "robot.tfrecord-00000-of-00001", data)
+    return {"root": str(root)}
+
+
+# Per source: writes a tiny data set into an empty folder and returns the options of the source's class for it.
+FACTORIES: dict[str, Callable[[Path], Options]] = {
+    "dance": write_dance,
+    "dancer": write_dancer,
+    "npz": write_npz,
+    "rlds": write_rlds,
+}
+
+
+@pytest.fixture(scope="module", params=sources.available())
+def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> tuple[type[Source], Options]:
+    """Each source that is found, with a tiny data set for it."""
+    name = request.param
+    if name not in FACTORIES:
+        pytest.fail(
+            f"The source {name!r} has no tiny data set yet. Add to FACTORIES in tests/test_contract.py: a function that "
+            f"writes one into an empty folder and returns the options of {sources.find(name).__name__} for it."
+        )
+    return sources.find(name), FACTORIES[name](tmp_path_factory.mktemp(name))
+
+
+def read_apart(kind: type[Source], options: Options, split: str) -> list[tuple[str, np.ndarray, np.ndarray | None]]:
+    """Every part read in a source of its own, last part first, as worker processes may; joined to whole episodes."""
+    parts = kind(**options).parts(split)
+    pieces = []
+    for part in reversed(parts):
+        fresh_kind, fresh_options, fresh_part = pickle.loads(pickle.dumps((kind, options, part)))
+        pieces.insert(0, fresh_kind(**fresh_options).read(fresh_part))
+    joined = []
+    for name, group in groupby(pieces, key=lambda episode: episode.name):
+        found = list(group)
+        conditions = [e.condition for e in found if e.condition is not None]
+        frames = np.concatenate([e.frames for e in found])
+        joined.append((name, frames, np.concatenate(conditions) if conditions else None))
+    return joined
+
+
+def test_source_episodes_are_as_the_spec_says(written: tuple[type[Source], Options]) -> None:
+    source = written[0](**written[1])
+    spec = source.spec()
+    counted = 0
+    for split in SPLITS:
+        names = []
+        for episode in source.episodes(split):
+            names.append(episode.name)
+            assert episode.frames.dtype == np.uint8
+            assert episode.frames.shape[1:] == (spec.height, spec.width, spec.channels)
+            assert len(episode.frames) >= 1
+            if spec.condition.kind == "none":
+                assert episode.condition is None
+                continue
+            assert episode.condition is not None
+            assert len(episode.condition) >= len(episode.frames)
+            assert split == "test" or len(episode.condition) == len(episode.frames)
+            if spec.condition.kind == "picture":
+                assert episode.condition.dtype == np.uint8
+                assert episode.condition.shape[1:] == (spec.height, spec.width, spec.condition.size)
+            else:
+                assert episode.condition.dtype == np.float32
+                assert episode.condition.shape[1:] == (spec.condition.size,)
+                assert np.isfinite(episode.condition).all()
+        assert len(set(names)) == len(names), "two episodes of one name"
+        counted += len(names)
+    assert counted >= 2, "the tiny data set should have episodes in two splits"
+
+
+def test_source_parts_are_honest(written: tuple[type[Source], Options]) -> None:
+    source = written[0](**written[1])
+    for split in SPLITS:
+        ends: dict[str, int] = {}
+        for part in source.parts(split):
+            assert part.start == ends.get(part.episode, 0), "parts follow each other without a gap"
+            ends[part.episode] = part.stop
+            episode = source.read(part)
+            assert episode.name == part.episode
+            assert len(episode.frames) == part.frames <= part.stop - part.start
+            assert episode.condition is None or len(episode.condition) == part.stop - part.start
+
+
+def test_source_parts_join_to_the_same_episodes(written: tuple[type[Source], Options]) -> None:
+    """Also: reading is deterministic, and class, options and parts travel to another process."""
+    kind, options = written
+    for split in SPLITS:
+        whole = [(e.name, e.frames, e.condition) for e in kind(**options).episodes(split)]
+        apart = read_apart(kind, options, split)
+        assert [name for name, *_ in whole] == [name for name, *_ in apart]
+        for (_, frames, condition), (_, other, known) in zip(whole, apart, strict=True):
+            assert np.array_equal(frames, other)
+            assert (condition is None) == (known is None)
+            assert condition is None or np.array_equal(condition, known)
+
+
+def test_source_has_no_unknown_split(written: tuple[type[Source], Options]) -> None:
+    source = written[0](**written[1])
+    assert source.parts("nonsense") == []
+    assert source.parts("train") != []
+
+
+def test_source_describes_its_options(written: tuple[type[Source], Options]) -> None:
+    """The command line's help is made of these lines."""
+    words = inspect.getdoc(written[0]) or ""
+    for option in inspect.signature(written[0]).parameters:
+        assert f"    {option}: " in words, f"{written[0].__name__} does not describe {option}"
+
+
+# ---------------------------------------------------------------- schedules
+
+NAMES = sorted(schedules.available())
+# Values that an option of that name can have; an option that is not here keeps its default.
+unit = st.floats(0, 1)
+RANGES: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(("start", "stop", "value", "floor", "ratio", "hold", "fall", "warmup", "step", "factor"), unit),
+    "cycles": st.integers(1, 20),
+    "per_epoch": st.integers(0, 5),
+    **dict.fromkeys(("from_epoch", "first", "second"), st.floats(0, 20)),
+}
+
+
+@st.composite
+def a_schedule(draw: st.DrawFn, name: str) -> schedules.Schedule:
+    """A schedule of that name with drawn options."""
+    kind = schedules.available()[name]
+    return kind(**{f.name: draw(RANGES[f.name]) for f in fields(kind) if f.name in RANGES})
+
+
+@st.composite
+def a_progress(draw: st.DrawFn) -> Progress:
+    epochs = draw(st.floats(1, 300))
+    fraction = draw(unit)
+    return Progress(fraction, fraction * epochs, epochs)
+
+
+@pytest.mark.parametrize("name", NAMES)
+@settings(max_examples=60, deadline=None)
+@given(data=st.data())
+def test_schedules_stay_in_their_range_and_are_written_as_they_are_read(name: str, data: st.DataObject) -> None:
+    schedule, progress = data.draw(a_schedule(name)), data.draw(a_progress())
+    value = schedule(progress)
+    named = [getattr(schedule, f.name) for f in fields(schedule) if f.name in ("start", "stop", "value", "floor")]
+    # Some fall towards zero, or warm up from it, instead of having a second end.
+    towards_zero = name == "milestones" or getattr(schedule, "warmup", 0) > 0
+    assert math.isfinite(value)
+    assert min([0.0, *named] if towards_zero else named) - 1e-9 <= value <= max(named) + 1e-9
+    assert schedule(progress) == value
+    assert schedules.parse(str(schedule)) == schedule
+    with pytest.raises(FrozenInstanceError):
+        setattr(schedule, fields(schedule)[0].name, 0)

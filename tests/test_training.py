@@ -1,0 +1,204 @@
+"""A run: what it keeps, how it stops, and that a resumed run is the same run."""
+
+from __future__ import annotations
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from lightning.pytorch import Callback
+
+from framecast import checkpoint, models
+from framecast.store import Store, pack
+from framecast.training import run
+from framecast.training.settings import Settings
+
+SMALL: dict[str, dict[str, Any]] = {
+    "anchor": {"widths": [8, 8, 16], "blocks": [1, 1, 1], "latent": 2},
+    "pose_cvae": {"F_dim": 16, "L_dim": 8, "N_dim": 4, "D_out_dim": 16},
+}
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    root = tmp_path_factory.mktemp("training") / "store"
+    return pack("dancer", {"train": 40, "val": 12, "test": 0, "size": "16x32"}, root, workers=1)
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings(**{"steps": 6, "batch_size": 2, "clip_length": 4, "log_every": 1, "validations": 0, **changes})
+
+
+def fit(store: Store, model: str, out: Path, asked: Settings, resume: bool = False, extra: Any = (), **more: Any) -> Any:
+    out.mkdir(exist_ok=True)
+    config = models.plain(models.config_of(model)(**{k: tuple(v) if isinstance(v, list) else v for k, v in SMALL[model].items()}))
+    return run.fit(store, asked, model, config, out, resume=resume, quiet=True, extra=extra, **more)
+
+
+class StopAt(Callback):
+    """Ends a run after a step, as a crash would, but for the checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        trainer.should_stop = trainer.should_stop or trainer.global_step == self.step
+
+
+@pytest.mark.parametrize("model", sorted(SMALL))
+@pytest.mark.parametrize("draw", ["epoch", "frame"])
+def test_a_resumed_run_is_the_same_run_bit_for_bit(store: Store, tmp_path: Path, model: str, draw: str) -> None:
+    asked = settings(tfr="0.5", tfr_draw=draw, beta="cyclical:cycles=2")
+    fit(store, model, tmp_path / "whole", asked)
+    fit(store, model, tmp_path / "parts", asked, extra=[StopAt(3)])
+    assert checkpoint.read(tmp_path / "parts/checkpoints/last.ckpt")["global_step"] == 3
+    fit(store, model, tmp_path / "parts", asked, resume=True)
+    whole, parts = (checkpoint.read(tmp_path / name / "checkpoints/last.ckpt") for name in ("whole", "parts"))
+    assert parts["global_step"] == 6
+    for key, value in whole["state_dict"].items():
+        assert torch.equal(value, parts["state_dict"][key]), key
+    moments = [c["optimizer_states"][0]["state"] for c in (whole, parts)]
+    assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
+
+
+def test_metrics_are_added_to_when_a_run_resumes(store: Store, tmp_path: Path) -> None:
+    fit(store, "anchor", tmp_path / "run", settings(), extra=[StopAt(3)])
+    fit(store, "anchor", tmp_path / "run", settings(), resume=True)
+    with open(tmp_path / "run/metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
+    assert all(float(row["train/kl"]) >= 0 and float(row["train/mse"]) > 0 for row in rows)
+
+
+def test_a_seed_decides_the_run_and_another_seed_another(store: Store, tmp_path: Path) -> None:
+    for name, seed in (("a", 1), ("b", 1), ("c", 2)):
+        fit(store, "anchor", tmp_path / name, settings(steps=2, seed=seed))
+    a, b, c = (checkpoint.read(tmp_path / n / "checkpoints/last.ckpt")["state_dict"] for n in "abc")
+    key = "model.decoder.out.weight"
+    assert torch.equal(a[key], b[key])
+    assert not torch.equal(a[key], c[key])
+
+
+def test_best_is_the_checkpoint_with_the_best_rollout(store: Store, tmp_path: Path) -> None:
+    scores = iter([20.0, 25.0, 22.0])
+    fit(store, "anchor", tmp_path / "run", settings(validations=3), validate=lambda model, step: {"psnr": next(scores)})
+    assert checkpoint.read(tmp_path / "run/checkpoints/best.ckpt")["global_step"] == 4
+    assert checkpoint.load(tmp_path / "run").step == 4
+
+
+def test_nan_stops_names_the_step_and_keeps_the_batch(store: Store, tmp_path: Path) -> None:
+    class Poison(Callback):
+        def on_train_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:
+            if trainer.global_step == 2:
+                next(module.model.parameters()).data.fill_(float("nan"))
+
+    with pytest.raises(FloatingPointError, match=r"At step 2 .*nan.step-2\.pt"):
+        fit(store, "anchor", tmp_path / "run", settings(), extra=[Poison()])
+    kept = torch.load(tmp_path / "run/nan/step-2.pt", weights_only=True)
+    assert kept["batch"]["frames"].shape == (2, 4, 3, 16, 32)
+
+
+def test_a_full_disk_leaves_the_checkpoint_before_it(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(store, "anchor", tmp_path / "run", settings(), extra=[StopAt(3)])
+    before = (tmp_path / "run/checkpoints/last.ckpt").read_bytes()
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("lightning.pytorch.Trainer.save_checkpoint", full)
+    with pytest.raises(OSError, match=r"last\.ckpt could not be written"):
+        fit(store, "anchor", tmp_path / "run", settings(), resume=True)
+    assert (tmp_path / "run/checkpoints/last.ckpt").read_bytes() == before
+    assert [p.name for p in (tmp_path / "run/checkpoints").iterdir()] == ["last.ckpt"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"steps": None}, "one of --minutes, --steps or --epochs"),
+        ({"minutes": 1.0}, "--minutes and --steps"),
+        ({"steps": 0}, "--steps must be above 0"),
+        ({"clip_length": 1}, "2 or more"),
+        ({"partial": 1.5}, "share"),
+        ({"beta": "cyclicla"}, "--beta: .*Did you mean 'cyclical'"),
+        ({"tfr": "linear:form_epoch=3"}, "--tfr: .*from_epoch"),
+        ({"objective": "calibratd"}, "Did you mean 'calibrated'"),
+    ],
+)
+def test_settings_that_cannot_be(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        run.check(settings(**changes))
+
+
+def test_a_clip_longer_than_any_episode(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Clips of 41 frames do not fit: the longest train episode"):
+        fit(store, "anchor", tmp_path / "run", settings(clip_length=41))
+
+
+def test_a_model_without_weights_is_not_trained(store: Store, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="nothing to learn"):
+        run.fit(store, settings(), "copy", {}, tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (lambda data: data[: len(data) // 2], "cut off or not a checkpoint"),
+        (lambda data: b"hello", "cut off or not a checkpoint"),
+    ],
+)
+def test_damaged_checkpoints(store: Store, tmp_path: Path, damage: Any, words: str) -> None:
+    fit(store, "anchor", tmp_path / "run", settings(steps=1))
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    path.write_bytes(damage(path.read_bytes()))
+    with pytest.raises(ValueError, match=words):
+        checkpoint.load(tmp_path / "run")
+
+
+def test_a_checkpoint_of_another_model_or_program(store: Store, tmp_path: Path) -> None:
+    fit(store, "anchor", tmp_path / "run", settings(steps=1))
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    data = checkpoint.read(path)
+    torch.save({**data, "hyper_parameters": {**data["hyper_parameters"], "model": "pose_cvae", "config": {}}}, path)
+    with pytest.raises(ValueError, match="does not fit the model pose_cvae"):
+        checkpoint.load(path)
+    torch.save({"state_dict": {"weight": torch.zeros(1)}}, path)
+    with pytest.raises(ValueError, match="neither a framecast model nor the course's network"):
+        checkpoint.load(path)
+    torch.save([1, 2], path)
+    with pytest.raises(ValueError, match="no state_dict"):
+        checkpoint.load(path)
+
+
+def test_nothing_foreign_is_executed(tmp_path: Path) -> None:
+    class Evil:
+        def __reduce__(self) -> Any:
+            return os.mkdir, (str(tmp_path / "harm"),)
+
+    torch.save({"state_dict": Evil()}, tmp_path / "evil.ckpt")
+    with pytest.raises(ValueError, match=r"evil\.ckpt"):
+        checkpoint.load(tmp_path / "evil.ckpt")
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.slow
+def test_ctrl_c_saves_and_says_how_to_go_on(store: Store, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(store.root), "--out", str(out)]
+    options = ["--steps", "100000", "--log_every", "1", "--validations", "0", "--clip_length", "4"]
+    process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    while not (out / "metrics.csv").is_file() and process.poll() is None:
+        signal.sigtimedwait([], 0.2)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert f"framecast train --resume {out}" in said
+    assert checkpoint.read(out / "checkpoints/last.ckpt")["global_step"] >= 1
