@@ -76,16 +76,18 @@ class Predictor:
         `mean` puts the prior's mean in place of its samples.
         """
         frames = self._frames(frames)
+        if conditions is not None and self.spec.condition.kind != "none":
+            conditions = self._checked(conditions)
         horizon = self._horizon(len(frames), conditions, horizon)
         if samples < 1:
             raise ValueError(f"samples is 1 or more, not {samples}.")
         given = len(frames)
 
         def pieces() -> Iterator[torch.Tensor | int]:
-            yield given if conditions is None else self._conditions(conditions[:given])
+            yield given if conditions is None else self._piece(conditions[:given])
             for first in range(given, given + horizon, CHUNK):
                 stop = min(first + CHUNK, given + horizon)
-                yield stop - first if conditions is None else self._conditions(conditions[first:stop])
+                yield stop - first if conditions is None else self._piece(conditions[first:stop])
 
         def walk() -> Iterator[np.ndarray]:
             for drawn in roll(self.model, tensor(frames), pieces(), seed, range(samples), mean):
@@ -103,39 +105,42 @@ class Predictor:
 
     def _horizon(self, given: int, conditions: np.ndarray | None, horizon: int | None) -> int:
         condition = self.spec.condition
+        if horizon is not None and horizon < 1:
+            raise ValueError(f"horizon is 1 frame or more, not {horizon}.")
         if condition.kind == "none":
             if conditions is not None:
                 raise ValueError("This model was trained without conditions; give `horizon` in their place.")
-            room = horizon or 0
-        else:
-            if conditions is None:
-                raise ValueError(f"This model needs conditions, for every frame a {condition}; none were given.")
-            if np.asarray(conditions[:1]).shape[1:] != self._shape(conditions):
-                raise ValueError(f"Conditions are, for every frame, a {condition}; these have shape {conditions.shape}.")
-            room = len(conditions) - given
+            if horizon is None:
+                raise ValueError("This model was trained without conditions; say with `horizon` how many frames to draw.")
+            return horizon
+        if conditions is None:
+            raise ValueError(f"This model needs conditions, for every frame a {condition}; none were given.")
+        room = len(conditions) - given
         if horizon is not None and horizon > room:
             raise ValueError(f"{horizon} frames to come need {given + horizon} conditions; there are {given + room}.")
         if room < 1:
             raise ValueError(f"Nothing to predict: {given} frames and {given + room} conditions are given.")
         return room if horizon is None else horizon
 
-    def _shape(self, conditions: np.ndarray) -> tuple[int, ...]:
-        """The shape a condition should have, of the size that these have."""
-        if self.spec.condition.kind == "vector":
-            return (self.spec.condition.size,)
-        size = conditions.shape[1:3] if conditions.ndim == 4 else (0, 0)
-        return (*size, self.spec.condition.size)
-
-    def _conditions(self, conditions: np.ndarray) -> torch.Tensor:
-        conditions = np.asarray(conditions)
-        if self.spec.condition.kind == "picture":
+    def _checked(self, conditions: np.ndarray) -> np.ndarray:
+        """Conditions of the right shape and kind of numbers; vectors finite, pictures not yet read."""
+        condition, conditions = self.spec.condition, np.asarray(conditions)
+        if conditions.ndim != (4 if condition.kind == "picture" else 2) or conditions.shape[-1] != condition.size:
+            raise ValueError(f"Conditions are, for every frame, a {condition}; these have shape {conditions.shape}.")
+        if condition.kind == "picture":
             if conditions.dtype != np.uint8:
                 raise ValueError(f"Condition pictures are uint8 0..255, not {conditions.dtype}.")
-            return tensor(resize(conditions, (self.spec.height, self.spec.width)))
-        conditions = conditions.astype(np.float32)
-        if not np.isfinite(conditions).all():
-            row = int(np.argwhere(~np.isfinite(conditions))[0][0])
-            raise ValueError(f"Conditions hold a NaN or infinite number, in row {row} of a piece of {len(conditions)}.")
+            return conditions
+        with np.errstate(over="ignore"):
+            conditions = conditions.astype(np.float32)
+        rows = np.flatnonzero(~np.isfinite(conditions).all(1))
+        if len(rows):
+            raise ValueError(f"Conditions hold a NaN or infinite number, in row {rows[0]} (from 0) of {len(conditions)}.")
+        return conditions
+
+    def _piece(self, conditions: np.ndarray) -> torch.Tensor:
+        if self.spec.condition.kind == "picture":
+            conditions = resize(conditions, (self.spec.height, self.spec.width))
         return tensor(conditions)
 
 

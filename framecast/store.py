@@ -57,7 +57,8 @@ class Store:
         index = self.root / INDEX
         if not index.is_file():
             advice = "Make it with: framecast pack SOURCE ROOT --out STORE"
-            raise FileNotFoundError(f"{self.root} is not a packed store: it has no {INDEX}. {advice}")
+            what = f"is not a packed store: it has no {INDEX}" if self.root.is_dir() else "does not exist"
+            raise FileNotFoundError(f"{self.root} {what}. {advice}")
         try:
             self.index: dict[str, Any] = json.loads(index.read_text())
             version = self.index["version"]
@@ -65,11 +66,15 @@ class Store:
             raise ValueError(f"{index} is damaged. Pack the store again.") from None
         if version != VERSION:
             raise ValueError(f"{self.root} has store version {version}, this framecast reads {VERSION}. Pack it again.")
-        self.spec = Spec.from_dict(self.index["spec"])
-        self.entries = {s: [Entry(**e) for e in entries] for s, entries in self.index["splits"].items()}
+        try:
+            self.spec = Spec.from_dict(self.index["spec"])
+            self.entries = {s: [Entry(**e) for e in entries] for s, entries in self.index["splits"].items()}
+            sizes = {name: int(file["bytes"]) for name, file in self.index["files"].items()}
+        except (ValueError, KeyError, TypeError, AttributeError):
+            raise ValueError(f"{index} is damaged. Pack the store again.") from None
         self._arrays: dict[str, np.ndarray] = {}
-        for name, file in self.index["files"].items():
-            self._check_size(name, file["bytes"])
+        for name, size in sizes.items():
+            self._check_size(name, size)
 
     def _check_size(self, name: str, expected: int) -> None:
         path = self.root / name

@@ -21,11 +21,11 @@ from framecast.metrics.frame import psnr, ssim
 from framecast.report.film import replacing
 from framecast.sources._files import Faults, pictures_of
 from framecast.sources._pictures import resize
-from framecast.values import tensor
 
 LENGTH = 630  # frames of a sequence
 BLOCK = 4 << 20  # bytes that are read at a time
 TEXTS = [str(value) for value in range(256)]
+VALUES = {text: value for value, text in enumerate(TEXTS)}
 COMMA, NEWLINE, ZERO = b",\n0"
 
 
@@ -51,7 +51,9 @@ def write_submission(path: str | Path, sequences: Iterable[np.ndarray]) -> int:
                 shape = frames.shape[1:]
                 file.write(",".join(["id", *map(str, range(int(np.prod(shape))))]) + "\n")
             if frames.shape[1:] != shape:
-                raise ValueError(f"Sequence {number} has frames of {frames.shape[1:]}, the first one of {shape} (H, W, C).")
+                raise ValueError(
+                    f"Sequence {number} has frames of {frames.shape[1:]}, sequence 0 of {shape} (H, W, C)."
+                )
             for values in frames.transpose(0, 3, 1, 2).reshape(len(frames), -1).tolist():
                 file.write(f"{rows}," + ",".join([TEXTS[value] for value in values]) + "\n")
                 rows += 1
@@ -104,7 +106,8 @@ def _header(text: bytes, faults: Faults) -> int:
     wanted = ["id", *map(str, range(len(names) - 1))]
     if len(names) < 2 or names != wanted:
         at = next((i for i, pair in enumerate(zip(names, wanted, strict=True)) if pair[0] != pair[1]), 0)
-        found = f"column {at + 1} is {names[at][:40]!r} instead of {wanted[at]!r}" if len(names) > 1 else "it has one column"
+        found = f"column {at + 1} is {names[at][:40]!r} instead of {wanted[at]!r}"
+        found = found if len(names) > 1 else f"it has one column, {names[0][:40]!r}"
         faults.add(1, f"the header should be id,0,1,2,... without a gap; {found}")
         faults.check()
     return len(names) - 1
@@ -163,12 +166,15 @@ def _slow(block: bytes, count: int, line: int, expected: int, faults: Faults) ->
 
 
 def _values(cells: list[str], at: int, faults: Faults) -> list[int]:
-    wrong = [i for i, cell in enumerate(cells) if not (re.fullmatch("[0-9]+", cell, re.ASCII) and int(cell[:9]) <= 255)]
-    if wrong:
-        more = f" (and {len(wrong) - 1} more in this line)" if len(wrong) > 1 else ""
-        faults.add(at, f"column {wrong[0]} is {cells[wrong[0]][:40]!r}, not a whole number from 0 to 255{more}")
-        return [0] * len(cells)
-    return [int(cell) for cell in cells]
+    values = [VALUES.get(cell, -1) for cell in cells]
+    for column in (i for i, value in enumerate(values) if value < 0):  # 007, or a fault
+        cell = cells[column]
+        values[column] = int(cell) if re.fullmatch("[0-9]{1,9}", cell) and int(cell) <= 255 else -1
+    if min(values) < 0:
+        column, wrong = values.index(-1), values.count(-1)
+        more = f" (and {wrong - 1} more in this line)" if wrong > 1 else ""
+        faults.add(at, f"column {column} is {cells[column][:40]!r}, not a whole number from 0 to 255{more}")
+    return [max(0, value) for value in values]
 
 
 @dataclass(frozen=True)
@@ -202,10 +208,10 @@ def score(prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int], leng
     channels_of(prediction.shape[1], size)
     for name, rows in (("submission", prediction), ("truth", truth)):
         if length < 2 or len(rows) % length:
-            raise ValueError(f"The {name} has {len(rows)} rows, which are no whole sequences of {length}. See --length.")
+            raise ValueError(f"The {name} has {len(rows)} rows: no whole sequences of {length} frames. See --length.")
     if prediction.shape != truth.shape:
-        told = " and ".join(f"{len(rows) // length} sequences of {rows.shape[1]} values" for rows in (prediction, truth))
-        raise ValueError(f"Submission and truth differ: they have {told} a frame.")
+        told = " and ".join(f"{len(r) // length} sequences of {r.shape[1]} values a frame" for r in (prediction, truth))
+        raise ValueError(f"Submission and truth differ: they have {told}.")
     both = (rows.reshape(-1, length, rows.shape[1]) for rows in (prediction, truth))
     return [_sequence(str(i), p, t, size) for i, (p, t) in enumerate(zip(*both, strict=True))]
 
@@ -248,7 +254,8 @@ def truth_of(where: str | Path, size: tuple[int, int], channels: int = 3, length
     folder = where / "test" / "test_truth"
     if not folder.is_dir():
         what = "has no folder test/test_truth" if where.is_dir() else "does not exist"
-        raise FileNotFoundError(f"{where} {what}. --truth is a .csv like a submission, or ROOT with test/test_truth/0/*.png.")
+        allowed = "a .csv like a submission, or a folder that holds test/test_truth/0/*.png"
+        raise FileNotFoundError(f"{where} {what}. The truth is {allowed}.")
     names = sorted((p for p in folder.iterdir() if p.is_dir() and p.name.isdigit()), key=lambda p: int(p.name))
     if not names:
         raise FileNotFoundError(f"{folder} holds no folder 0, 1, 2, ... of pictures.")

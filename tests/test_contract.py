@@ -147,7 +147,7 @@ def rolled(
     known = conditions_of(spec, len(frames) + sum(pieces))
     lengths = [len(frames), *pieces]
     handed: list[Any] = lengths if known is None else list(known.split(lengths))
-    return torch.cat(list(rollout.roll(model, frames, handed, samples=samples, **options)), 1)
+    return torch.cat(list(rollout.roll(model, frames, handed, samples=samples)), 1)
 
 
 def test_models_are_found() -> None:
@@ -429,8 +429,8 @@ def written(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFac
     name = request.param
     if name not in FACTORIES:
         pytest.fail(
-            f"The source {name!r} has no tiny data set yet. Add to FACTORIES in tests/test_contract.py: a function that "
-            f"writes one into an empty folder and returns the options of {sources.find(name).__name__} for it."
+            f"The source {name!r} has no tiny data set yet. Add to FACTORIES in tests/test_contract.py a function "
+            f"that writes one into an empty folder and returns the options of {sources.find(name).__name__} for it."
         )
     return sources.find(name), FACTORIES[name](tmp_path_factory.mktemp(name))
 

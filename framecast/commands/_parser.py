@@ -20,7 +20,10 @@ class Parser(ArgumentParser):
 
     def parse(self, arguments: list[str]) -> Any:
         """The values of the options; leaves with status 2 and one clear line where something is wrong."""
-        spelt = [re.sub(r"(?<=\w)-(?=\w)", "_", a.split("=")[0]) + a[len(a.split("=")[0]) :] if a.startswith("--") else a for a in arguments]
+        spelt = [
+            re.sub(r"(?<=\w)-(?=\w)", "_", a.split("=")[0]) + a[len(a.split("=")[0]) :] if a.startswith("--") else a
+            for a in arguments
+        ]
         return self.parse_args(spelt)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]
@@ -37,6 +40,10 @@ class Parser(ArgumentParser):
         if literal:
             allowed = re.findall(r"'([^']+)'", literal.group(2))
             text = f"--{literal.group(1)} is one of {', '.join(allowed)}, not {literal.group(3)!r}.{nearest(literal.group(3), allowed)}"
+        wrong = re.search(r'[Kk]ey "(\w[\w.]*)": .*?(int|float|bool|list|tuple).*(?:Given|Got) value: (.*)', text)
+        if wrong and not literal:
+            kinds = {"int": "a whole number", "float": "a number", "bool": "true or false"}
+            text = f"--{wrong.group(1)} takes {kinds.get(wrong.group(2), 'a list')}, not {wrong.group(3)!r}."
         choice = re.search(r"invalid choice: '?([^' ]+)'? \(choose from (.*)\)", text)
         if choice:
             allowed = re.findall(r"[\w.-]+", choice.group(2))
@@ -51,17 +58,21 @@ def bar(what: str, unit: str = " frames") -> Iterator[Callable[[int, int], None]
     from tqdm import tqdm
 
     pause = 0.1 if sys.stderr.isatty() else 20.0
-    made = tqdm(desc=what, unit=unit, mininterval=pause, maxinterval=pause, file=sys.stderr, leave=True)
+    made: Any = None  # on the first call, so that what fails before it shows no empty bar
 
     def update(done: int, total: int) -> None:
-        if made.total != total:
-            made.total = total
+        nonlocal made
+        if made is None:
+            made = tqdm(desc=what, total=total, unit=unit, mininterval=pause, maxinterval=pause, file=sys.stderr)
+        if made.total != total or done < made.n:
+            made.reset(total)
         made.update(done - made.n)
 
     try:
         yield update
     finally:
-        made.close()
+        if made is not None:
+            made.close()
 
 
 def table(rows: list[list[str]], header: list[str]) -> str:
@@ -69,7 +80,9 @@ def table(rows: list[list[str]], header: list[str]) -> str:
     widths = [max(len(row[i]) for row in [header, *rows]) for i in range(len(header))]
 
     def line(row: list[str]) -> str:
-        first, *rest = (cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True)))
+        first, *rest = (
+            cell.ljust(w) if i == 0 else cell.rjust(w) for i, (cell, w) in enumerate(zip(row, widths, strict=True))
+        )
         return "  ".join([first, *rest]).rstrip()
 
     return "\n".join([line(header), "  ".join("-" * w for w in widths), *map(line, rows)])

@@ -12,7 +12,9 @@ EXAMPLE = "framecast demo   or, with the course's model beside it:   framecast d
 
 
 def run(arguments: list[str]) -> int:
-    parser = Parser("demo", "From nothing to a predicted dance of 629 frames beside the truth, in one command.", EXAMPLE)
+    parser = Parser(
+        "demo", "From nothing to a predicted dance of 629 frames beside the truth, in one command.", EXAMPLE
+    )
     parser.add_argument("--out", type=str, default="demo", help="folder for everything it makes (default: demo)")
     parser.add_argument("--minutes", type=float, default=2.5, help="training time of each model (default: 2.5)")
     parser.add_argument("--frames", type=int, default=3000, help="training frames of the dancer (default: 3000)")
@@ -41,13 +43,21 @@ def demo(options: Namespace, out: Path) -> None:
     sizes = {"train": options.frames, "val": 630, "test": 1, "seed": options.seed, "size": options.size}
     pack(sizes, "dancer", str(store), None)
     for model in models:
-        print(f"\n2. `{model}` trains for {options.minutes:g} minutes. It has never seen the dances that it will predict.")
+        print(
+            f"\n2. `{model}` trains for {options.minutes:g} minutes. It has never seen the dances that it will predict."
+        )
         runs.append(out / model)
         arguments = ["--data", str(store), "--out", str(runs[-1]), "--model", model, "--minutes", str(options.minutes)]
         train.run([*arguments, "--seed", str(options.seed), "--val_episodes", "1"])
     print(f"\n3. From one frame and {options.horizon} poses of an unseen dance (test), {options.horizon} frames:")
     asked = Namespace(
-        data=str(store), split="test", context=1, horizon=options.horizon, episodes=None, seed=options.seed, device="auto"
+        data=str(store),
+        split="test",
+        context=1,
+        horizon=options.horizon,
+        episodes=None,
+        seed=options.seed,
+        device="auto",
     )
     evaluation.evaluate(runs, asked, out / "result")
     minutes = (time.monotonic() - begun) / 60

@@ -11,7 +11,9 @@ EXAMPLE = "framecast evaluate runs/dancer --data stores/dancer --split val"
 
 
 def run(arguments: list[str]) -> int:
-    parser = Parser("evaluate", "PSNR and SSIM of every predicted frame, drift, results.json, figures and films.", EXAMPLE)
+    parser = Parser(
+        "evaluate", "PSNR and SSIM of every predicted frame, drift, results.json, figures and films.", EXAMPLE
+    )
     parser.add_argument("run", type=str, nargs="+", help="run folders or checkpoints (several are put side by side)")
     parser.add_argument("--data", type=str, required=True, help="the packed store")
     parser.add_argument("--split", type=str, default="val", help="train, val or test (default: val)")
@@ -48,14 +50,27 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     predictors = {names[run]: made.model for run, made in loaded.items()}
     with bar("predicting") as progress:
         result = evaluation.evaluate(
-            predictors, store, options.split, options.context, options.horizon, options.episodes, options.seed,
+            predictors,
+            store,
+            options.split,
+            options.context,
+            options.horizon,
+            options.episodes,
+            options.seed,
             progress=lambda who, done, total: progress(done, total),
         )
     out.mkdir(parents=True, exist_ok=True)
     about = {
-        "runs": {names[run]: {"path": run, "step": made.step, "settings": made.settings} for run, made in loaded.items()},
-        "data": str(store.root), "split": options.split, "context": options.context, "horizon": options.horizon,
-        "seed": options.seed, "size": [store.spec.height, store.spec.width], "made_with": provenance(),
+        "runs": {
+            names[run]: {"path": run, "step": made.step, "settings": made.settings} for run, made in loaded.items()
+        },
+        "data": str(store.root),
+        "split": options.split,
+        "context": options.context,
+        "horizon": options.horizon,
+        "seed": options.seed,
+        "size": [store.spec.height, store.spec.width],
+        "made_with": provenance(),
     }
     evaluation.write_json(out / "results.json", evaluation.record(result, about))
     files = draw(result, out, store.spec.fps)
@@ -63,7 +78,9 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         if run.is_dir():
             training_figures(run)
     frames = sum(len(t) for t in result.truth)
-    print(f"{options.split} of {store.root}: {len(result.names)} episodes, {frames} predicted frames, {options.context} given")
+    print(
+        f"{options.split} of {store.root}: {len(result.names)} episodes, {frames} predicted frames, {options.context} given"
+    )
     show(result)
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result
@@ -72,7 +89,13 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
 def show(result: Any) -> None:
     """The table: every way to predict, the copy baselines last."""
     rows = [
-        [who, f"{n['psnr']:.2f}", f"{n['ssim']:.4f}", f"{n['drift']:+.2f}", f"{result.speed[who]:,.0f}" if "copy" not in who else ""]
+        [
+            who,
+            f"{n['psnr']:.2f}",
+            f"{n['ssim']:.4f}",
+            f"{n['drift']:+.2f}",
+            f"{result.speed[who]:,.0f}" if "copy" not in who else "",
+        ]
         for who, n in result.table().items()
     ]
     print(table(rows, ["", "PSNR (dB)", "SSIM", "drift (dB)", "frames/s"]))

@@ -16,7 +16,9 @@ def run(arguments: list[str]) -> int:
 
     parser = Parser("info", "Episodes, frames, size, condition, how much moves, and a contact sheet.", EXAMPLE)
     parser.add_argument("store", type=str, help="a packed store")
-    parser.add_argument("--out", type=str, default=None, help="the contact sheet's picture file (default: STORE.png, beside it)")
+    parser.add_argument(
+        "--out", type=str, default=None, help="the contact sheet's picture file (default: STORE.png, beside it)"
+    )
     parser.add_argument("--verify", action="store_true", help="read every byte and compare checksums")
     options = parser.parse(arguments)
     store = Store(options.store)
@@ -31,10 +33,14 @@ def run(arguments: list[str]) -> int:
         shown = [f"{first:.2f}" if np.isfinite(first) else "-", f"{last:.2f}" if np.isfinite(last) else "-"]
         rows.append([split, str(len(entries)), str(sum(lengths)), span, *shown])
     spec = store.spec
-    print(f"{options.store}: {spec.height} x {spec.width} pixels, {spec.channels} channels, {spec.fps:g} frames a second")
+    print(
+        f"{options.store}: {spec.height} x {spec.width} pixels, {spec.channels} channels, {spec.fps:g} frames a second"
+    )
     print(f"condition: {spec.condition}; source: {store.index['source']}")
     print(table(rows, ["split", "episodes", "frames", "of each", "copy first (dB)", "copy last (dB)"]))
-    print("copy first / last: mean PSNR of repeating an episode's first frame (629 frames at most) / of showing the frame before.")
+    print(
+        "copy first / last: mean PSNR of repeating an episode's first frame (629 frames at most) / of showing the frame before."
+    )
     print(f"Contact sheet: {sheet(store, Path(options.out or str(Path(options.store)) + '.png'))}")
     return 0
 
@@ -67,7 +73,8 @@ def sheet(store, path: Path) -> Path:
             for t in np.unique(np.linspace(0, len(episode.frames) - 1, per).astype(int)):
                 frames.append(np.asarray(episode.frames[t]))
                 conditions.append(None if episode.condition is None else np.asarray(episode.condition[t]))
-                titles.append(f"{split} {episode.name[-18:]} #{t}")
+                name = episode.name if len(episode.name) <= 16 else f"{episode.name[:9]}..{episode.name[-5:]}"
+                titles.append(f"{split} #{t}" if name == split else f"{split} {name} #{t}")
     shown = None if conditions[0] is None else np.stack(conditions)
     contact_sheet(path, np.stack(frames), shown, titles)
     return path

@@ -29,7 +29,11 @@ def run(arguments: list[str]) -> int:
         print(f"framecast pack: there is no source {name!r}.{hint} There are: {', '.join(names)}.", file=sys.stderr)
         return 2
     kind = sources.find(name)
-    parser = Parser(f"pack {name}", (kind.__doc__ or "").splitlines()[0], EXAMPLES.get(name, f"framecast pack {name} ROOT --out STORE"))
+    parser = Parser(
+        f"pack {name}",
+        (kind.__doc__ or "").splitlines()[0],
+        EXAMPLES.get(name, f"framecast pack {name} ROOT --out STORE"),
+    )
     keys = parser.add_class_arguments(kind, as_positional=True)
     parser.add_argument("--out", type=str, required=True, help="the store's folder; must not exist yet")
     parser.add_argument("--workers", type=int, default=None, help="processes; one per core if not given")
@@ -46,7 +50,9 @@ def pack(options: dict[str, Any], source: str, out: str, workers: int | None) ->
     for split, entries in made.entries.items():
         print(f"{split:6} {len(entries):6} episodes {sum(e.frames for e in entries):8} frames")
     print(f"{made.spec.height} x {made.spec.width}, condition: {made.spec.condition}")
-    print(f"Packed into {out}. Next: framecast info {out}   or   framecast train --data {out} --out runs/first --minutes 5")
+    print(
+        f"Packed into {out}. Next: framecast info {out}   or   framecast train --data {out} --out runs/first --minutes 5"
+    )
     return 0
 
 

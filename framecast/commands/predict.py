@@ -15,18 +15,30 @@ MORE = "framecast predict runs/dancer --frames first.png --conditions poses/ --s
 
 
 def run(arguments: list[str]) -> int:
-    parser = Parser("predict", "Predicts from a store or from your own files, any length at constant memory.", f"{EXAMPLE}\n         {MORE}")
+    parser = Parser(
+        "predict",
+        "Predicts from a store or from your own files, any length at constant memory.",
+        f"{EXAMPLE}\n         {MORE}",
+    )
     parser.add_argument("run", type=str, help="a run folder or checkpoint")
     parser.add_argument("--data", type=str, default=None, help="take frames and conditions from this store")
     parser.add_argument("--split", type=str, default="test", help="of the store (default: test)")
     parser.add_argument("--episode", type=int, default=0, help="number of its episode (default: 0)")
-    parser.add_argument("--frames", type=str, default=None, help="a picture, or a folder of numbered pictures: the given frames")
-    parser.add_argument("--conditions", type=str, default=None, help="a folder of numbered pictures, or .npy/.csv of vectors")
+    parser.add_argument(
+        "--frames", type=str, default=None, help="a picture, or a folder of numbered pictures: the given frames"
+    )
+    parser.add_argument(
+        "--conditions", type=str, default=None, help="a folder of numbered pictures, or .npy/.csv of vectors"
+    )
     parser.add_argument("--context", type=int, default=1, help="given frames taken from the store (default: 1)")
-    parser.add_argument("--horizon", type=int, default=None, help="frames to come (default: as many as there are conditions)")
+    parser.add_argument(
+        "--horizon", type=int, default=None, help="frames to come (default: as many as there are conditions)"
+    )
     parser.add_argument("--samples", type=int, default=1, help="futures to draw (default: 1); files get -0, -1, ...")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
-    parser.add_argument("--mean", action="store_true", help="the prior's mean in place of samples: the likeliest future")
+    parser.add_argument(
+        "--mean", action="store_true", help="the prior's mean in place of samples: the likeliest future"
+    )
     parser.add_argument("--out", type=str, required=True, help=".gif, .webp, .mp4, .npz, or a folder for PNGs")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     options = parser.parse(arguments)
@@ -48,7 +60,9 @@ def predict(options: Any) -> None:
     stream = predictor.stream(frames, conditions, options.samples, options.seed, options.horizon, options.mean)
     total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
     with bar("predicting") as progress:
-        files = _write(Path(options.out), stream, options.samples, predictor.spec.fps, lambda done: progress(done, total))
+        files = _write(
+            Path(options.out), stream, options.samples, predictor.spec.fps, lambda done: progress(done, total)
+        )
     print(f"{total} frames in {', '.join(map(str, files))}")
 
 
@@ -61,7 +75,9 @@ def _inputs(options: Any, spec: Any) -> tuple[np.ndarray, np.ndarray | None]:
         if options.conditions is None or spec.condition.kind == "none":
             return frames, None
         vector = spec.condition.kind == "vector"
-        return frames, vectors_of(options.conditions) if vector else pictures_of(options.conditions, spec.condition.size)
+        return frames, vectors_of(options.conditions) if vector else pictures_of(
+            options.conditions, spec.condition.size
+        )
     store = Store(options.data)
     count = len(store.entries_of(options.split))
     if not 0 <= options.episode < count:

@@ -10,7 +10,9 @@ EXAMPLE = "framecast synth dancer data/dancer --train 23410 --val 630 --test 5 -
 def run(arguments: list[str]) -> int:
     from framecast.sources import dancer
 
-    parser = Parser("synth", "A generated dancer as PNGs in the course's layout, with the truth of the test beside it.", EXAMPLE)
+    parser = Parser(
+        "synth", "A generated dancer as PNGs in the course's layout, with the truth of the test beside it.", EXAMPLE
+    )
     parser.add_argument("source", choices=["dancer"], help="what is drawn")
     parser.add_argument("root", type=str, help="the folder to make; must not exist yet")
     parser.add_argument("--train", type=int, default=23410, help="training frames (default: 23410)")
@@ -28,5 +30,7 @@ def run(arguments: list[str]) -> int:
             progress(done, total)
 
         dancer.write(options.root, options.train, options.val, options.test, options.seed, options.size, more)
-    print(f"Written to {options.root}. Next: framecast pack dance {options.root} --size {options.size} --out stores/dancer")
+    print(
+        f"Written to {options.root}. Next: framecast pack dance {options.root} --size {options.size} --out stores/dancer"
+    )
     return 0

@@ -22,7 +22,9 @@ def run(arguments: list[str]) -> int:
     if early.resume:
         others = [a for a in arguments if a.startswith("-") and not a.startswith("--resume")]
         if others:
-            raise ValueError(f"--resume goes on with the run's own settings and takes no other option; drop {others[0]}.")
+            raise ValueError(
+                f"--resume goes on with the run's own settings and takes no other option; drop {others[0]}."
+            )
         return resume(Path(early.resume))
     parser, values = _parser(early)
     options = parser.parse(arguments)
@@ -125,8 +127,7 @@ def train(settings: Any, model: str, config: dict[str, Any], data: Path, out: Pa
     training.check(settings)
     store = _store(data)
     resolved = {"data": str(data), "model": model, **dataclasses.asdict(settings), model: config}
-    training.prepare(out, {k: v for k, v in resolved.items() if v is not None})
-    return _fit(store, settings, model, config, out, resume=False)
+    return _fit(store, settings, model, config, out, {k: v for k, v in resolved.items() if v is not None})
 
 
 def resume(out: Path) -> int:
@@ -136,15 +137,19 @@ def resume(out: Path) -> int:
     from framecast.training.settings import Settings
 
     if not (out / training.CONFIG).is_file():
-        raise FileNotFoundError(f"{out} is no run folder: it has no {training.CONFIG}. Give the --out of an earlier run.")
+        raise FileNotFoundError(
+            f"{out} is no run folder: it has no {training.CONFIG}. Give the --out of an earlier run."
+        )
     if not (out / "checkpoints" / "last.ckpt").is_file():
-        raise FileNotFoundError(f"{out} has no checkpoints/last.ckpt yet, so there is nothing to resume. Remove it and train anew.")
+        raise FileNotFoundError(
+            f"{out} has no checkpoints/last.ckpt yet, so there is nothing to resume. Remove it and train anew."
+        )
     values = read_config(out / training.CONFIG)
     names = {f.name for f in dataclasses.fields(Settings)}
     settings = Settings(**{k: v for k, v in values.items() if k in names})
     model = values["model"]
     config = models.plain(models.config_of(model)(**_tuples(values.get(model) or {})))
-    return _fit(_store(Path(values["data"])), settings, model, config, out, resume=True)
+    return _fit(_store(Path(values["data"])), settings, model, config, out, None)
 
 
 def _store(path: Path) -> Any:
@@ -153,7 +158,9 @@ def _store(path: Path) -> Any:
     return Store(path)
 
 
-def _fit(store: Any, settings: Any, model: str, config: dict[str, Any], out: Path, resume: bool) -> int:
+def _fit(
+    store: Any, settings: Any, model: str, config: dict[str, Any], out: Path, resolved: dict[str, Any] | None
+) -> int:
     from framecast.report.run import training_figures, validator
     from framecast.training import run as training
 
@@ -162,8 +169,11 @@ def _fit(store: Any, settings: Any, model: str, config: dict[str, Any], out: Pat
     if store.entries.get("val"):
         validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes)
     else:
-        print("The store has no val episodes: the run is not validated, and `last` is its only checkpoint.", file=sys.stderr)
-    keeper = training.fit(store, settings, model, config, out, validate, resume)
+        print(
+            "The store has no val episodes: the run is not validated, and `last` is its only checkpoint.",
+            file=sys.stderr,
+        )
+    keeper = training.fit(store, settings, model, config, out, validate, resume=resolved is None, resolved=resolved)
     training_figures(out)
     if keeper.interrupted:
         print(f"Saved. To go on: framecast train --resume {out}")

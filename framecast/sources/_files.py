@@ -56,7 +56,7 @@ def pictures_of(path: str | Path, channels: int = 3) -> np.ndarray:
     if path.suffix.lower() in ARRAYS and path.is_file():
         return _frames(_array(path), path, channels)
     if path.is_file() and path.suffix.lower() not in PICTURES:
-        raise ValueError(f"{path} is no picture. Give {', '.join(PICTURES + ARRAYS)}, or a folder of numbered pictures.")
+        raise ValueError(f"{path} is no picture. Give {', '.join(PICTURES + ARRAYS)}, or a folder of numbered ones.")
     if channels not in (1, 3):
         raise ValueError(f"{path}: pictures have 1 or 3 channels, these are to have {channels}. Give a .npy or .npz.")
     files = numbered(path) if path.is_dir() else [path]
@@ -65,8 +65,9 @@ def pictures_of(path: str | Path, channels: int = 3) -> np.ndarray:
     for index, file in enumerate(files):
         frame = first if index == 0 else decode(file, str(file), channels)
         if frame.shape != first.shape:
-            sizes = f"{frame.shape[0]} x {frame.shape[1]} (H x W) but {files[0].name} is {first.shape[0]} x {first.shape[1]}"
-            raise ValueError(f"{file} is {sizes}. Pictures of a folder have one size: resize it, or take it out.")
+            sizes = ["{} x {}".format(*shape[:2]) for shape in (frame.shape, first.shape)]
+            told = f"{file} is {sizes[0]} (H x W) but {files[0].name} is {sizes[1]}"
+            raise ValueError(f"{told}. Pictures of a folder have one size: resize it, or take it out.")
         frames[index] = frame
     return frames
 
@@ -125,18 +126,15 @@ def _array(path: Path) -> np.ndarray:
         if isinstance(loaded, np.ndarray):
             return loaded
         with loaded:
-            if len(loaded.files) != 1:
-                keys = ", ".join(loaded.files) or "none"
-                raise _Keys(f"{path} holds {len(loaded.files)} arrays ({keys}). Give a file with one, or a .npy.")
-            return loaded[loaded.files[0]]
-    except (_Keys, FileNotFoundError):
+            arrays = dict(loaded)
+    except FileNotFoundError:
         raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
         raise ValueError(f"{path} is not a readable {path.suffix} ({error}). Copy or write it again.") from None
-
-
-class _Keys(ValueError):
-    """A .npz that does not say which array is meant."""
+    if len(arrays) != 1:
+        keys = ", ".join(arrays) or "none"
+        raise ValueError(f"{path} holds {len(arrays)} arrays ({keys}). Give a file with one, or a .npy.")
+    return next(iter(arrays.values()))
 
 
 def _frames(array: np.ndarray, path: Path, channels: int) -> np.ndarray:
@@ -156,7 +154,7 @@ def _table(path: Path) -> np.ndarray:
         with open(path, newline="", encoding="utf-8-sig") as file:
             lines = list(csv.reader(file))
     except (UnicodeDecodeError, csv.Error) as error:
-        raise ValueError(f"{path} is not readable as text ({error}). Write it again as UTF-8, numbers by commas.") from None
+        raise ValueError(f"{path} is not readable as text ({error}). Write it as UTF-8, numbers by commas.") from None
     while lines and not any(cell.strip() for cell in lines[-1]):
         lines.pop()
     named = bool(lines) and all(_number(cell) is None for cell in lines[0])
@@ -187,6 +185,6 @@ def _row(cells: list[str], width: int, at: int, faults: Faults) -> list[float]:
 
 def _number(cell: str) -> float | None:
     try:
-        return float(cell)
+        return None if "_" in cell else float(cell)  # Python reads 1_000 as a number, nobody else does
     except ValueError:
         return None

@@ -31,7 +31,9 @@ def save(trainer: Trainer, path: Path) -> None:
         os.replace(partial, path)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         partial.unlink(missing_ok=True)
-        raise OSError(f"{path} could not be written ({error}). The one before it is untouched; make room and --resume.") from error
+        raise OSError(
+            f"{path} could not be written ({error}). The one before it is untouched; make room and --resume."
+        ) from error
 
 
 class Keeper(Callback):
@@ -96,7 +98,16 @@ class Log(Callback):
     """Rows of metrics.csv (added to when a run resumes) and of TensorBoard."""
 
     columns = ("step", "epoch", "seconds", "train/total", "train/reconstruction", "train/mse", "train/psnr", "train/kl")
-    columns += ("train/kl_weighted", "train/beta", "train/tfr", "train/lr", "val/psnr", "val/ssim", "val/first", "val/last")
+    columns += (
+        "train/kl_weighted",
+        "train/beta",
+        "train/tfr",
+        "train/lr",
+        "val/psnr",
+        "val/ssim",
+        "val/first",
+        "val/last",
+    )
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
@@ -176,7 +187,9 @@ class Bar(Callback):
         # Where nobody watches (a log file), a line now and then; on a terminal, twice a second.
         pause = 0.5 if sys.stderr.isatty() else 20.0
         layout = "{desc}{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}"
-        self.bar = tqdm(total=1000, bar_format=layout, mininterval=pause, maxinterval=pause, file=sys.stderr, leave=True)
+        self.bar = tqdm(
+            total=1000, bar_format=layout, mininterval=pause, maxinterval=pause, file=sys.stderr, leave=True
+        )
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int

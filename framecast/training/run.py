@@ -32,19 +32,25 @@ CONFIG = "config.yaml"
 def prepare(out: Path, resolved: dict[str, Any]) -> None:
     """Makes a new run folder that explains itself. Raises FileExistsError where something is there already."""
     if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        hint = f"framecast train --resume {out}" if (out / CONFIG).is_file() else "remove it first"
-        raise FileExistsError(f"{out} exists already. Give another --out, or go on with it: {hint}")
+        hint = (
+            f"go on with that run: framecast train --resume {out}" if (out / CONFIG).is_file() else "remove it first."
+        )
+        raise FileExistsError(f"{out} exists already. Give another --out, or {hint}")
     out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(resolved, sort_keys=False)
     versions = yaml.safe_dump({"made_with": provenance()}, sort_keys=False)
-    (out / CONFIG).write_text(f"# The whole configuration of this run: framecast train --config {CONFIG} repeats it.\n{text}{versions}")
+    (out / CONFIG).write_text(
+        f"# The whole configuration of this run: framecast train --config {CONFIG} repeats it.\n{text}{versions}"
+    )
 
 
 def provenance() -> dict[str, str]:
     """Versions, commit and machine that a result was made with."""
     try:
         here = Path(__file__).parent
-        commit = subprocess.run(["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, timeout=5)
+        commit = subprocess.run(
+            ["git", "describe", "--always", "--dirty"], cwd=here, capture_output=True, text=True, timeout=5
+        )
         revision = commit.stdout.strip() or "unknown"
     except (OSError, subprocess.SubprocessError):
         revision = "unknown"
@@ -67,8 +73,9 @@ def fit(
     resume: bool = False,
     quiet: bool = False,
     extra: Sequence[Callback] = (),
+    resolved: dict[str, Any] | None = None,
 ) -> Keeper:
-    """Trains into a prepared run folder.
+    """Trains into a run folder.
 
     Args:
         store: with a `train` split.
@@ -80,17 +87,26 @@ def fit(
         resume: go on from `checkpoints/last.ckpt`.
         quiet: no progress bar.
         extra: callbacks of the caller.
+        resolved: of a new run: its whole configuration, kept in the folder that is made for it.
 
     Raises:
         ValueError: settings that cannot be; FloatingPointError: NaN; OSError: the disk.
     """
     batches = Batches(
-        store, "train", settings.batch_size, settings.clip_length, settings.seed, models.find(model).sampling, settings.partial  # type: ignore[arg-type]
+        store,
+        "train",
+        settings.batch_size,
+        settings.clip_length,
+        settings.seed,
+        models.find(model).sampling,
+        settings.partial,  # type: ignore[arg-type]
     )
     torch.manual_seed(settings.seed)  # the weights' beginning
     module = TrainingModule(store.spec.to_dict(), model, config, asdict(settings), len(batches))
     if not any(p.requires_grad for p in module.model.parameters()):
         raise ValueError(f"The model {model} has nothing to learn; use it with `framecast evaluate --model {model}`.")
+    if resolved is not None:  # only now, so that what is refused leaves no folder
+        prepare(out, resolved)
     log = Log(out / "metrics.csv", settings.log_every)
     keeper = Keeper(out)
     callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
@@ -100,7 +116,9 @@ def fit(
     last = out / "checkpoints" / "last.ckpt"
     if resume:
         checkpoint.read(last)  # a clear error for a damaged file
-    trainer.fit(module, datamodule=ClipData(batches), ckpt_path=last if resume else None, weights_only=True if resume else None)
+    trainer.fit(
+        module, datamodule=ClipData(batches), ckpt_path=last if resume else None, weights_only=True if resume else None
+    )
     return keeper
 
 
@@ -111,7 +129,9 @@ def _trainer(settings: Settings, module: TrainingModule, out: Path, callbacks: l
     if settings.minutes is None:
         steps = settings.steps if settings.steps is not None else round((settings.epochs or 1) * module.epoch_length)
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
-    warnings.filterwarnings("ignore", ".*(does not have many workers|isn't a string|LeafSpec|`IterableDataset` has `__len__`).*")
+    warnings.filterwarnings(
+        "ignore", ".*(does not have many workers|isn't a string|LeafSpec|`IterableDataset` has `__len__`).*"
+    )
     return Trainer(
         accelerator="gpu" if device.type == "cuda" else "cpu",
         devices=1,
@@ -152,7 +172,9 @@ def check(settings: Settings) -> None:
         if not getattr(settings, name) > 0:
             raise ValueError(f"--{name.replace('_', '-')} must be above 0, not {getattr(settings, name)}.")
     if settings.clip_length < 2:
-        raise ValueError(f"--clip-length must be 2 or more (one given frame, one to predict), not {settings.clip_length}.")
+        raise ValueError(
+            f"--clip-length must be 2 or more (one given frame, one to predict), not {settings.clip_length}."
+        )
     if not 0 < settings.partial <= 1:
         raise ValueError(f"--partial is a share above 0 and up to 1, not {settings.partial}.")
     for name in ("beta", "tfr", "lr_schedule"):

@@ -1,0 +1,86 @@
+"""Score a submission.csv: PSNR and SSIM of every predicted frame, beside the copy baseline."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from framecast.commands._parser import Parser, table
+
+EXAMPLE = "framecast score out/submission.csv --truth data/dance"
+
+
+def run(arguments: list[str]) -> int:
+    what = "Checks a submission.csv, every fault by its line, and scores its frames against the truth."
+    parser = Parser("score", what, EXAMPLE)
+    parser.add_argument("submission", type=str, help="the file: id and C x H x W values 0..255 of a frame in each row")
+    parser.add_argument("--truth", type=str, required=True, help="a .csv like it, or ROOT with test/test_truth/0/*.png")
+    parser.add_argument("--size", type=str, default="32x64", help="HEIGHTxWIDTH of the frames (default: 32x64)")
+    parser.add_argument(
+        "--length", type=int, default=630, help="frames of a sequence, the given one too (default: 630)"
+    )
+    parser.add_argument("--out", type=str, default=None, help=".json or .csv for the numbers of every frame")
+    options = parser.parse(arguments)
+    if options.length < 2:
+        parser.error(f"--length must be 2 or more (a given frame, one to score), not {options.length}")
+    if options.out and Path(options.out).suffix not in (".json", ".csv"):
+        parser.error(f"--out is a .json or .csv file, not {options.out}")
+    score(options)
+    return 0
+
+
+def score(options: Any) -> list[Any]:
+    """Reads, checks, scores, prints and writes."""
+    from framecast import submission
+    from framecast.values import size_of
+
+    size = size_of(options.size) or (32, 64)
+    rows = submission.read_submission(options.submission)
+    channels = submission.channels_of(rows.shape[1], size)
+    truth = submission.truth_of(options.truth, size, channels, options.length)
+    scored = submission.score(rows, truth, size, options.length)
+    shape = f"{channels} x {size[0]} x {size[1]}"
+    print(f"{options.submission}: {len(scored)} sequences of {options.length} frames ({shape}), no fault")
+    show(scored)
+    print(f"Mean of the PSNR of {options.length - 1} frames: the first one of a sequence was given and does not count.")
+    for one in (one for one in scored if one.given < 35):
+        off = f"the first frame of sequence {one.name} is not the given one ({one.given:.1f} dB apart)"
+        print(f"Note: {off}: are the values in C, H, W order, and the sequences in order?")
+    if options.out:
+        print(f"Every frame's numbers are in {write(Path(options.out), scored, options)}")
+    return scored
+
+
+def show(scored: list[Any]) -> None:
+    """The table: a line for each sequence, the mean last; what copying the first frame scores stands beside."""
+    import numpy as np
+
+    lines = [[s.name, *(float(v.mean()) for v in (s.psnr, s.ssim, s.copy_psnr, s.copy_ssim))] for s in scored]
+    lines.append(["mean", *np.mean([line[1:] for line in lines], 0)])
+    rows = [[name, f"{p:.2f}", f"{s:.4f}", f"{cp:.2f}", f"{cs:.4f}"] for name, p, s, cp, cs in lines]
+    print(table(rows, ["sequence", "PSNR (dB)", "SSIM", "copy first: PSNR", "SSIM"]))
+
+
+def write(path: Path, scored: list[Any], options: Any) -> Path:
+    """Every predicted frame's numbers, whole or not at all."""
+    import csv
+    import json
+
+    from framecast.report.film import replacing
+
+    names = ("psnr", "ssim", "copy_psnr", "copy_ssim")
+    with replacing(path) as partial, open(partial, "w", newline="") as file:
+        if path.suffix == ".csv":
+            writer = csv.writer(file)
+            writer.writerow(["sequence", "frame", *names])
+            for one in scored:
+                columns = [getattr(one, name).tolist() for name in names]
+                writer.writerows([one.name, t, *row] for t, row in enumerate(zip(*columns, strict=True), 1))
+            return path
+        rules = (
+            "PSNR and SSIM per frame on uint8 / 255, data range 1; the given first frame of a sequence does not count"
+        )
+        found = [{"name": one.name, **{name: getattr(one, name).tolist() for name in names}} for one in scored]
+        about = {"submission": options.submission, "truth": options.truth, "size": options.size, "rules": rules}
+        json.dump({**about, "length": options.length, "sequences": found}, file, indent=1)
+    return path

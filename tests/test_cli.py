@@ -1,0 +1,241 @@
+"""The command line as people meet it: help, kind errors, and the README's commands at a small size."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from framecast import cli
+from framecast.store import pack
+
+ROOT = Path(__file__).parent.parent
+SMALL_ANCHOR = ["--anchor.widths", "[8,8,16]", "--anchor.blocks", "[1,1,1]"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small store of dances, one of vectors, and a run trained on each."""
+    root = tmp_path_factory.mktemp("cli")
+    pack("dancer", {"train": 40, "val": 12, "test": 1, "size": "16x32"}, root / "dances", workers=1)
+    (root / "npz").mkdir()
+    random = np.random.default_rng(0)
+    for k in range(3):
+        frames = random.integers(0, 255, (9, 16, 16, 3), np.uint8)
+        np.savez(root / "npz" / f"e{k}.npz", frames=frames, action=random.normal(size=(9, 2)).astype(np.float32))
+    pack("npz", {"root": str(root / "npz")}, root / "robots", workers=1)
+    for store in ("dances", "robots"):
+        made = ["train", "--data", str(root / store), "--out", str(root / f"run-{store}"), "--steps", "3"]
+        assert cli.main([*made, *SMALL_ANCHOR, "--clip_length", "4", "--validations", "1", "--val_frames", "3"]) == 0
+    return root
+
+
+def test_help_is_quick_to_import_and_lists_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["--help"]) == 0
+    said = capsys.readouterr().out
+    for file in (ROOT / "framecast" / "commands").glob("[a-z]*.py"):
+        assert f"  {file.stem} " in said
+
+
+@pytest.mark.parametrize("name", [p.stem for p in (ROOT / "framecast" / "commands").glob("[a-z]*.py")])
+def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    try:
+        cli.main([name, "--help"])
+    except SystemExit as leave:
+        assert leave.code == 0
+    said = capsys.readouterr().out
+    assert f"framecast {name}" in said
+    assert "example" in said
+
+
+FAULTS = {
+    "trian": (2, "Did you mean 'train'?"),
+    "pack dancr --out x": (2, "Did you mean 'dancer'?"),
+    "pack npz nowhere --out x": (1, "nowhere does not exist"),
+    "pack dancer --out {dances}": (1, "exists already"),
+    "pack dancer --trian 3 --out x": (2, "Did you mean '--train'?"),
+    "info nowhere": (1, "nowhere does not exist"),
+    "train --data {dances} --out x --stepz 3": (2, "Did you mean '--steps'?"),
+    "train --data {dances} --out x --steps three": (2, "--steps takes a whole number"),
+    "train --data {dances} --out x --steps 3 --optim Adm": (2, "Did you mean 'Adam'?"),
+    "train --data {dances} --out x --steps 3 --model anchr": (1, "Did you mean 'anchor'?"),
+    "train --data {dances} --out x --recipe dancer-ancor --steps 3": (1, "Did you mean 'dancer-anchor'?"),
+    "train --data {dances} --out x": (1, "one of --minutes, --steps or --epochs"),
+    "train --data {dances} --out x --steps 3 --clip-length 99": (1, "Clips of 99 frames do not fit"),
+    "train --data {dances} --out {run} --steps 3": (1, "framecast train --resume"),
+    "train --data {dances} --out x --steps 3 --model copy": (1, "nothing to learn"),
+    "train --resume nowhere": (1, "is no run folder"),
+    "train --resume {run} --steps 3": (1, "drop --steps"),
+    "train --data {dances} --out x --steps 3 --config nowhere.yaml": (1, "nowhere.yaml"),
+    "evaluate {run} --data {robots}": (1, "was trained with the condition picture"),
+    "evaluate {run} --data {dances} --split tset": (1, "no 'tset' episodes"),
+    "evaluate {dances} --data {dances}": (1, "holds no checkpoints"),
+    "evaluate {run} --data {dances} --context 99": (1, "no frame after the first 99"),
+    "evaluate {run} --data {dances} --horizon 0": (2, "--horizon must be 1 or more"),
+    "predict {run} --data {dances} --out film.gfi": (1, "Did you mean film.gif?"),
+    "predict {run} --data {dances} --split val --episode 7 --out f.gif": (1, "episodes 0 to 0"),
+    "predict {run} --data {dances} --split val --horizon 99 --out f.gif": (1, "need 100 conditions"),
+    "predict {run} --data {robots} --split val --out f.gif": (1, "picture of 3 channels"),
+    "predict {run} --data {dances} --split val --samples 0 --out f.gif": (1, "samples is 1 or more"),
+    "predict {run} --out f.gif": (2, "give --data STORE, or --frames"),
+}
+
+
+@pytest.mark.parametrize("command", FAULTS)
+def test_one_clear_error(
+    command: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    filled = command.format(dances=place / "dances", robots=place / "robots", run=place / "run-dances")
+    status, words = FAULTS[command]
+    try:
+        found = cli.main(filled.split())
+    except SystemExit as leave:
+        found = leave.code
+    said = capsys.readouterr().err
+    assert found == status, said
+    assert words in said
+    assert "Traceback" not in said
+    assert not any(tmp_path.iterdir()), "a command that was refused leaves nothing"
+
+
+def test_config_file_with_an_unknown_key(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.yaml").write_text("stepz: 3\n")
+    command = [
+        "train",
+        "--data",
+        str(place / "dances"),
+        "--out",
+        str(tmp_path / "x"),
+        "--config",
+        str(tmp_path / "mine.yaml"),
+    ]
+    assert cli.main(command) == 1
+    assert "'stepz'" in capsys.readouterr().err
+
+
+def test_a_config_of_a_run_repeats_it_and_the_command_line_overrides(place: Path, tmp_path: Path) -> None:
+    config = str(place / "run-dances" / "config.yaml")
+    assert cli.main(["train", "--config", config, "--out", str(tmp_path / "again"), "--steps", "2"]) == 0
+    import yaml
+
+    first, again = (yaml.safe_load(Path(p).read_text()) for p in (config, tmp_path / "again" / "config.yaml"))
+    assert again.pop("steps") == 2
+    assert first.pop("steps") == 3
+    for changed in ("out", "made_with"):
+        first.pop(changed, None), again.pop(changed, None)
+    assert first == again
+
+
+def test_evaluate_writes_numbers_figures_and_films(place: Path, tmp_path: Path) -> None:
+    import json
+
+    for store in ("dances", "robots"):
+        out = tmp_path / store
+        assert cli.main(["evaluate", str(place / f"run-{store}"), "--data", str(place / store), "--out", str(out)]) == 0
+        found = json.loads((out / "results.json").read_text())
+        assert set(found["table"]) == {"anchor", "copy first frame"}
+        scored = found["episodes"][0]["scores"]["anchor"]["psnr"]
+        assert len(scored) == found["episodes"][0]["frames"]
+        assert np.isclose(
+            np.mean([np.mean(e["scores"]["anchor"]["psnr"]) for e in found["episodes"]]),
+            found["table"]["anchor"]["psnr"],
+        )
+        assert len(list(out.glob("*.gif"))) == 1
+        assert len(list(out.glob("*.png"))) == 2
+
+
+def test_predict_from_a_store_and_from_folders_draws_the_same(place: Path, tmp_path: Path) -> None:
+    from framecast.store import Store
+
+    run, store = str(place / "run-dances"), Store(place / "dances")
+    episode = store.episode("test", 0)
+    assert episode.condition is not None
+    Image.fromarray(np.asarray(episode.frames[0])).save(tmp_path / "first.png")
+    (tmp_path / "poses").mkdir()
+    for t in range(12):
+        Image.fromarray(np.asarray(episode.condition[t])).save(tmp_path / "poses" / f"frame{t}.png")
+    one, two = tmp_path / "one.npz", tmp_path / "two.npz"
+    assert (
+        cli.main(["predict", run, "--data", str(store.root), "--horizon", "11", "--samples", "2", "--out", str(one)])
+        == 0
+    )
+    own = ["--frames", str(tmp_path / "first.png"), "--conditions", str(tmp_path / "poses")]
+    assert cli.main(["predict", run, *own, "--samples", "2", "--out", str(two)]) == 0
+    a, b = np.load(one)["frames"], np.load(two)["frames"]
+    assert a.shape == (2, 11, 16, 32, 3)
+    assert np.array_equal(a, b)
+
+
+@pytest.mark.parametrize("suffix", [".gif", ".mp4", ".webp", ""])
+def test_predict_writes_every_form(place: Path, tmp_path: Path, suffix: str) -> None:
+    from framecast.report.film import read_film
+
+    out = tmp_path / f"film{suffix}"
+    command = [
+        "predict",
+        str(place / "run-dances"),
+        "--data",
+        str(place / "dances"),
+        "--horizon",
+        "5",
+        "--out",
+        str(out),
+    ]
+    assert cli.main(command) == 0
+    assert len(read_film(out)) == 5
+
+
+@pytest.mark.slow
+def test_help_answers_in_half_a_second() -> None:
+    taken = []
+    for _ in range(5):
+        begun = time.perf_counter()
+        subprocess.run([sys.executable, "-m", "framecast.cli", "--help"], check=True, capture_output=True)
+        taken.append(time.perf_counter() - begun)
+    assert min(taken) < 0.5
+
+
+def readme_commands() -> list[str]:
+    """Every `framecast ...` and `python ...` line of the README's console blocks."""
+    blocks = re.findall(r"```(?:console|bash|sh)\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+    lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
+    return [line for line in lines if line.startswith(("framecast ", "python "))]
+
+
+SMALLER = [
+    (r"^framecast demo( --compare)?", r"framecast demo\1 --minutes 0.02 --frames 60 --horizon 12 --size 16x32"),
+    (r"--train \d+", "--train 60 --val 30 --size 16x32"),
+    (r"pack dance (\S+)", r"pack dance \1 --size 16x32"),
+    (r"--minutes [\d.]+", "--minutes 0.02"),
+    (r"--recipe (\S+)", r"--recipe \1 --minutes 0.02 --val-frames 8"),
+    (r"--fast_train", "--fast_train --num_epoch 1 --fast_train_epoch 1 --frame_H 16 --frame_W 32 --F_dim 16 --L_dim 8"
+     " --N_dim 4 --D_out_dim 16 --device cpu --val_vi_len 8"),
+    (r"Tester.py", "Tester.py --frame_H 16 --frame_W 32 --F_dim 16 --L_dim 8 --N_dim 4 --D_out_dim 16 --device cpu"),
+    (r"^(framecast score .*)", r"\1 --size 16x32"),
+    (r"^python (Trainer|Tester)\.py", rf"{sys.executable} {ROOT}/\1.py"),
+    (r"^framecast ", f"{sys.executable} -m framecast.cli "),
+]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_the_commands_of_the_readme(tmp_path: Path) -> None:
+    (tmp_path / "data" / "robot").mkdir(parents=True)
+    random = np.random.default_rng(0)
+    for k in range(4):
+        film = {"image": random.integers(0, 255, (30, 16, 16, 3), np.uint8), "action": random.normal(size=(30, 4))}
+        np.savez(tmp_path / "data" / "robot" / f"{k}.npz", **film)
+    commands = readme_commands()
+    assert len(commands) >= 8
+    for command in commands:
+        small = command
+        for pattern, replacement in SMALLER:
+            small = re.sub(pattern, replacement.replace("\\", "\\") if "\\1" in replacement else replacement, small)
+        done = subprocess.run(small.split(), cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{small}\n{done.stdout}\n{done.stderr}"

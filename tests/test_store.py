@@ -1,0 +1,271 @@
+"""The packed store: what goes in comes out, damage is named, and what is broken off leaves nothing behind."""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from framecast import store as stores
+from framecast.sources import Part, Source
+from framecast.sources.dance import Dance
+from framecast.sources.npz import Npz
+from framecast.store import Store, pack
+from framecast.values import Condition, Episode, Spec
+
+
+def pixels(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def robot(root: Path, count: int = 4) -> Path:
+    """A folder of .npz episodes of 5, 6, ... frames with actions; e1 is for validation."""
+    root.mkdir()
+    for i in range(count):
+        action = np.random.default_rng(i).normal(2, 3, (5 + i, 2)).astype(np.float32)
+        action[:, 1] = 0.5  # a number that never changes
+        np.savez(root / f"e{i}.npz", frames=pixels(5 + i, 8, 10, 3, seed=i), action=action)
+    return root
+
+
+def dance(root: Path) -> Path:
+    """The course's layout: 4 frames to train on, a test sequence of 1 frame and 3 labels."""
+    folders = {"train/train_img": 4, "train/train_label": 4, "test/test_img/0": 1, "test/test_label/0": 3}
+    for seed, (folder, count) in enumerate(folders.items()):
+        (root / folder).mkdir(parents=True)
+        for i, frame in enumerate(pixels(count, 12, 20, 3, seed=seed)):
+            Image.fromarray(frame).save(root / folder / f"{i}.png")
+    return root
+
+
+@pytest.fixture(scope="module")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with robot data and its store, packed by one worker."""
+    root = tmp_path_factory.mktemp("packed")
+    pack("npz", {"root": str(robot(root / "raw")), "val": "e1"}, root / "store", workers=1)
+    return root
+
+
+@pytest.fixture
+def copied(packed: Path, tmp_path: Path) -> Path:
+    """A store of one's own to damage."""
+    return shutil.copytree(packed / "store", tmp_path / "store")
+
+
+def inside(root: Path) -> list[str]:
+    return sorted(path.name for path in root.iterdir())
+
+
+# ---------------------------------------------------------------- round trip
+
+
+def same(one: Episode, two: Episode) -> bool:
+    known = one.condition is None or np.array_equal(one.condition, two.condition)
+    return one.name == two.name and np.array_equal(one.frames, two.frames) and known
+
+
+def test_round_trip(packed: Path) -> None:
+    source, store = Npz(str(packed / "raw"), val="e1"), Store(packed / "store")
+    assert inside(packed) == ["raw", "store"]
+    for split, names in (("train", ["e0", "e2", "e3"]), ("val", ["e1"])):
+        episodes = list(store.episodes(split))
+        assert [e.name for e in episodes] == names
+        assert all(same(a, b) for a, b in zip(episodes, source.episodes(split), strict=True))
+    assert same(store.episode("train", 2), list(source.episodes("train"))[2])
+    store.verify()
+    spec = store.spec
+    assert (spec.height, spec.width, spec.condition.kind, spec.condition.names) == (8, 10, "vector", ("action",))
+    assert isinstance(store.array("train", "frames"), np.memmap)
+
+
+def test_numbers_are_measured_on_the_training_split(packed: Path) -> None:
+    condition = Store(packed / "store").spec.condition
+    train = np.concatenate([np.load(packed / f"raw/e{i}.npz")["action"] for i in (0, 2, 3)])
+    assert condition.mean == pytest.approx(train.mean(0, dtype=float), rel=1e-6)
+    assert condition.std == pytest.approx([train[:, 0].std(dtype=float), 1.0], rel=1e-6)  # one that never changes: 1
+
+
+def test_pictures_and_test_sequences(tmp_path: Path) -> None:
+    told: list[tuple[int, int]] = []
+    root = dance(tmp_path / "raw")
+    store = pack("dance", {"root": str(root), "size": "8x16"}, tmp_path / "store", 1, lambda *n: told.append(n))
+    source = Dance(str(root), size="8x16")
+    for split in ("train", "test"):
+        assert all(same(a, b) for a, b in zip(store.episodes(split), source.episodes(split), strict=True))
+    test = store.episode("test", 0)
+    assert test.condition is not None
+    assert (len(test.frames), len(test.condition)) == (1, 3)
+    assert told[-1] == (7, 7)
+    with pytest.raises(ValueError, match=r"store has no 'val' episodes. It has: train \(1\), test \(1\)"):
+        store.entries_of("val")
+    assert store.index["source"] == "dance"
+    assert store.index["options"] == {"root": str(root), "size": "8x16"}
+
+
+def test_workers_do_not_change_a_byte(packed: Path, tmp_path: Path) -> None:
+    pack("npz", {"root": str(packed / "raw"), "val": "e1"}, tmp_path / "two", workers=2)
+    assert inside(tmp_path / "two") == inside(packed / "store")
+    for name in inside(packed / "store"):
+        assert (tmp_path / "two" / name).read_bytes() == (packed / "store" / name).read_bytes()
+
+
+# ---------------------------------------------------------------- damage
+
+
+@pytest.mark.parametrize("name", ["train.frames.npy", "val.condition.npy"])
+def test_a_changed_byte_is_found(copied: Path, name: str) -> None:
+    data = bytearray((copied / name).read_bytes())
+    data[-1] ^= 1
+    (copied / name).write_bytes(data)
+    with pytest.raises(ValueError, match=f"{name} has changed.*Pack the store again"):
+        Store(copied).verify()
+
+
+@pytest.mark.parametrize("name", ["train.frames.npy", "val.condition.npy"])
+def test_a_short_or_missing_file_is_named(copied: Path, name: str) -> None:
+    whole = (copied / name).read_bytes()
+    (copied / name).write_bytes(whole[:-7])
+    with pytest.raises(ValueError, match=f"{name} has {len(whole) - 7:,} bytes instead of {len(whole):,}. Pack"):
+        Store(copied)
+    (copied / name).unlink()
+    with pytest.raises(ValueError, match=f"{name} has 0 bytes"):
+        Store(copied)
+
+
+def test_no_store(copied: Path, tmp_path: Path) -> None:
+    (copied / "index.json").unlink()
+    for root in (copied, tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError, match=f"{root.name} is not a packed store.*framecast pack"):
+            Store(root)
+
+
+@pytest.mark.parametrize(
+    "text", ["", '{"version": 1', "[]", "3", '{"version": 1}', '{"version": 1, "spec": {}, "splits": [], "files": {}}']
+)
+def test_a_damaged_index_is_named(copied: Path, text: str) -> None:
+    (copied / "index.json").write_text(text)
+    with pytest.raises(ValueError, match=r"index.json is damaged. Pack the store again"):
+        Store(copied)
+
+
+def test_another_version_is_refused(copied: Path) -> None:
+    index = json.loads((copied / "index.json").read_text())
+    (copied / "index.json").write_text(json.dumps(index | {"version": 2}))
+    with pytest.raises(ValueError, match="has store version 2, this framecast reads 1. Pack it again"):
+        Store(copied)
+
+
+# ---------------------------------------------------------------- packing that cannot be
+
+
+def test_what_exists_is_untouched(packed: Path, tmp_path: Path) -> None:
+    (tmp_path / "store").mkdir()
+    (tmp_path / "store/thesis.txt").write_text("years of work")
+    with pytest.raises(FileExistsError, match="store exists already. Give another --out"):
+        pack("npz", {"root": str(packed / "raw")}, tmp_path / "store", workers=1)
+    assert inside(tmp_path) == ["store"]
+    assert (tmp_path / "store/thesis.txt").read_text() == "years of work"
+
+
+def test_a_bad_picture_is_named_and_leaves_nothing(tmp_path: Path) -> None:
+    root = dance(tmp_path / "raw")
+    (root / "train/train_label/2.png").write_bytes(b"no picture")
+    with pytest.raises(ValueError, match="train_label/2.png is not a readable picture"):
+        pack("dance", {"root": str(root)}, tmp_path / "store", workers=1)
+    assert inside(tmp_path) == ["raw"]
+
+
+class Inline:
+    """A pool of processes that is none: the work is done here, where a test's own sources are known."""
+
+    def __init__(
+        self, workers: int, context: Any, initializer: Callable[..., None], arguments: tuple[Any, ...]
+    ) -> None:
+        initializer(*arguments)
+
+    def __enter__(self) -> Inline:
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        pass
+
+    def map(self, work: Callable[[Any], Any], jobs: list[Any]) -> Any:
+        return map(work, jobs)
+
+    def shutdown(self, cancel_futures: bool = False) -> None:
+        pass
+
+
+class Odd(Source):
+    """Episodes whose frames have the given heights."""
+
+    def __init__(self, heights: tuple[int, ...] = (8, 8)) -> None:
+        self.heights = heights
+
+    def spec(self) -> Spec:
+        return Spec(8, 8, 3, Condition())
+
+    def parts(self, split: str) -> list[Part]:
+        return [Part(f"e{i}", 0, 3, 3, h) for i, h in enumerate(self.heights)] if split == "train" else []
+
+    def read(self, part: Part) -> Episode:
+        return Episode(part.episode, pixels(3, part.where, 8, 3), None)
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stores, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(stores, "find", lambda name: {"odd": Odd, "npz": Npz}[name])
+
+
+@pytest.mark.usefixtures("inline")
+def test_frames_of_another_size_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="Episode 'e1' has items of 9x8x3, .* 8x8x3"):
+        pack("odd", {"heights": (8, 9)}, tmp_path / "store")
+    assert inside(tmp_path) == []
+    assert len(pack("odd", {"heights": (8, 8)}, tmp_path / "store").entries_of("train")) == 2
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_source_without_episodes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="holds no episode"):
+        pack("odd", {"heights": ()}, tmp_path / "store")
+    assert inside(tmp_path) == []
+
+
+@pytest.mark.usefixtures("inline")
+def test_a_full_disk_leaves_nothing(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls: list[int] = []
+
+    def full(descriptor: int, offset: int, length: int) -> None:
+        calls.append(length)
+        if len(calls) == 2:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full, raising=False)
+    with pytest.raises(OSError, match="No space left"):
+        pack("npz", {"root": str(packed / "raw")}, tmp_path / "store")
+    assert inside(tmp_path) == []
+    assert calls[0] > 5 * 8 * 10 * 3  # the room for all frames was asked for before one was read
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize("when", ["filling", "finishing"])
+def test_an_interruption_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, when: str) -> None:
+    def stop(*arguments: Any) -> Any:
+        assert any(path.name.startswith(".store.partial") for path in tmp_path.iterdir())  # it had begun
+        raise KeyboardInterrupt
+
+    if when == "finishing":
+        monkeypatch.setattr(stores, "_checksum", stop)
+    with pytest.raises(KeyboardInterrupt):
+        pack("odd", {}, tmp_path / "store", progress=stop if when == "filling" else None)
+    assert inside(tmp_path) == []
