@@ -29,7 +29,7 @@ from framecast import models
 from framecast.data import Batches
 from framecast.objective import Objective
 from framecast.predictor import Predictor
-from framecast.rollout import autocast, walk
+from framecast.rollout import autocast, channels_last, walk
 from framecast.store import Store, pack
 from framecast.training.run import provenance
 from framecast.values import Condition, Spec
@@ -64,9 +64,13 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     for name, found in results["ratios"].items():
-        print(f"{name:40} {found['median']:7.1f} x the plain loop (asked: {ASKED[name]:g}; {found['low']:.1f} to {found['high']:.1f})")
+        print(
+            f"{name:40} {found['median']:7.1f} x the plain loop (asked: {ASKED[name]:g}; {found['low']:.1f} to {found['high']:.1f})"
+        )
     print(f"random 16-frame batches on one core      {results['batches_one_core']:,.0f} frames/s (asked: 20,000)")
-    print(f"training anchor, peak memory             {results['anchor_training_peak_mib']:,.0f} MiB (asked: under 1,500)")
+    print(
+        f"training anchor, peak memory             {results['anchor_training_peak_mib']:,.0f} MiB (asked: under 1,500)"
+    )
 
 
 def alternate(sides: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
@@ -130,7 +134,7 @@ def sides(store: Store) -> dict[str, Callable[[], int]]:
 
 def trained(name: str) -> Callable[[Batches, bool], int]:
     """A function that takes one training step of a model as a run takes it: batch, walk, bound, clip, optimiser."""
-    model = models.build(SPEC, name, {}).to(memory_format=torch.channels_last).train()
+    model = channels_last(models.build(SPEC, name, {})).train()
     objective = Objective("calibrated")
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
     counter = iter(range(10**9))
@@ -152,7 +156,7 @@ def trained(name: str) -> Callable[[Batches, bool], int]:
 
 def predicting(name: str, frames: np.ndarray, labels: np.ndarray) -> Callable[[], int]:
     """A free-running prediction through the public door."""
-    predictor = Predictor(models.build(SPEC, name, {}).to(memory_format=torch.channels_last).eval(), name, {})
+    predictor = Predictor(channels_last(models.build(SPEC, name, {})).eval(), name, {})
     return lambda: len(predictor.predict(frames, labels))
 
 

@@ -1,8 +1,8 @@
 """framecast: given a frame or a few, and a condition for every frame to come, draw the future.
 
-    import framecast
-    predictor = framecast.load("runs/dancer")
-    film = predictor.predict(frames, conditions)    # uint8 (n, H, W, C) and (n + horizon, ...) -> (horizon, H, W, C)
+import framecast
+predictor = framecast.load("runs/dancer")
+film = predictor.predict(frames, conditions)    # uint8 (n, H, W, C) and (n + horizon, ...) -> (horizon, H, W, C)
 """
 
 from __future__ import annotations

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 from typing import Any
 
 import torch
 
 from framecast import models
+from framecast.rollout import channels_last
 from framecast.values import Condition, Spec
 
 OWN = "hyper_parameters"
@@ -17,7 +17,7 @@ OWN = "hyper_parameters"
 
 @dataclass
 class Loaded:
-    """A model in eval mode and what the file says of how it came to be (settings of training; empty for the course's)."""
+    """A model in eval mode and how it came to be (settings of training; empty for the course's)."""
 
     model: models.Model
     name: str
@@ -49,9 +49,11 @@ def read(path: str | Path) -> dict[str, Any]:
     """
     try:
         data = torch.load(path, map_location="cpu", weights_only=True)
-    except (RuntimeError, EOFError, UnpicklingError, KeyError, ValueError, OSError) as error:
+    except Exception as error:  # of damaged bytes torch's reader makes errors of any kind
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise ValueError(f"{path} is cut off or not a checkpoint ({reason}). Use an earlier one, or train again.") from None
+        raise ValueError(
+            f"{path} is cut off or not a checkpoint ({reason}). Use an earlier one, or train again."
+        ) from None
     if not isinstance(data, dict) or "state_dict" not in data:
         raise ValueError(f"{path} is not a checkpoint of framecast or of the course: it has no state_dict.")
     return data
@@ -82,7 +84,7 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
         spec = Spec(*size, 3, Condition("picture", 3))
         model = models.build(spec, name, course_config(path, weights))
     fit(model, weights, path)
-    model = model.to(device, memory_format=torch.channels_last).eval()
+    model = channels_last(model.to(device)).eval()
     return Loaded(model, name, settings, step)
 
 
@@ -100,7 +102,7 @@ def fit(model: models.Model, weights: dict[str, Any], path: str | Path) -> None:
 
 
 def course_config(path: str | Path, weights: dict[str, Any]) -> dict[str, int]:
-    """The course network's dimensions, from the shapes of its weights. Raises ValueError where it is another network."""
+    """The course network's dimensions, from its weights' shapes. Raises ValueError where it is another network."""
     try:
         features = weights["frame_transformation.6.weight"].shape[0]
         latent = weights["Gaussian_Predictor.6.weight"].shape[0] // 2

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import count
-from typing import Literal
 
 import numpy as np
 import torch
@@ -13,9 +12,7 @@ from lightning.pytorch import LightningDataModule
 from torch.utils.data import DataLoader, IterableDataset
 
 from framecast.store import Store
-from framecast.values import Clip, tensor
-
-Sampling = Literal["window", "scattered"]
+from framecast.values import Clip, Sampling, tensor
 
 
 @dataclass
@@ -83,7 +80,9 @@ class Batches:
                 conditions.append(self.store.array(self.split, "condition")[entry.first_condition + where])
             elif kind == "vector":
                 begin = entry.first_condition + int(where[0])
-                past = self.store.array(self.split, "condition")[begin : begin + min(span, entry.conditions - int(where[0]))]
+                past = self.store.array(self.split, "condition")[
+                    begin : begin + min(span, entry.conditions - int(where[0]))
+                ]
                 conditions.append(np.pad(past, ((0, span - len(past)), (0, 0))))
         times = np.stack([t for _, t in picked]) if kind == "vector" else np.tile(np.arange(span), (len(picked), 1))
         return Clip(
@@ -127,4 +126,6 @@ class ClipData(LightningDataModule):
 
     def train_dataloader(self) -> DataLoader[Clip]:
         """The stream; a batch is ready in under a millisecond, so no worker processes are needed."""
-        return DataLoader(Stream(self.batches, lambda: self.trainer.global_step if self.trainer else 0), batch_size=None)
+        return DataLoader(
+            Stream(self.batches, lambda: self.trainer.global_step if self.trainer else 0), batch_size=None
+        )

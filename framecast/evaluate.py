@@ -1,4 +1,4 @@
-"""Checkpoint x store -> results: free-running rollouts, scored frame by frame, the copy baselines always beside them."""
+"""Checkpoint x store -> results: free-running rollouts, scored frame by frame, copy baselines always beside them."""
 
 from __future__ import annotations
 
@@ -19,9 +19,10 @@ from framecast.predictor import Predictor
 from framecast.store import Store
 from framecast.values import Episode, tensor
 
+
 @dataclass
 class Scored:
-    """One way to predict one episode: PSNR (dB) and SSIM of every predicted frame, and the frames, uint8 (T, H, W, C)."""
+    """One way to predict one episode: PSNR (dB) and SSIM of every predicted frame; frames uint8 (T, H, W, C)."""
 
     psnr: np.ndarray
     ssim: np.ndarray
@@ -58,7 +59,9 @@ def score(truth: np.ndarray, frames: np.ndarray) -> Scored:
     return Scored(psnr(a, b)[0].numpy(), ssim(a, b)[0].numpy(), frames)
 
 
-def episodes_for(store: Store, split: str, context: int, horizon: int | None, most: int | None) -> list[tuple[Episode, int]]:
+def episodes_for(
+    store: Store, split: str, context: int, horizon: int | None, most: int | None
+) -> list[tuple[Episode, int]]:
     """The episodes of a split that have truth to compare with, and how many frames of each are predicted.
 
     Raises:
@@ -155,9 +158,10 @@ def check_fit(model: Model, store: Store) -> None:
 def record(result: Result, about: dict[str, Any]) -> dict[str, Any]:
     """The results as plain values, with the rules they were made by."""
     rules = {
-        "psnr": "10 log10(1 / MSE) per frame over C, H, W on uint8 / 255, float64, MSE floor 1e-10; mean over frames, then episodes",
-        "ssim": "per frame, Gaussian window 11, sigma 1.5, K1 0.01, K2 0.03, data_range 1; mean over frames, then episodes",
-        "drift": "mean PSNR of the first hundred predicted frames less that of the last hundred (thirds where there are fewer)",
+        "psnr": "10 log10(1 / MSE) per frame over C, H, W of uint8 / 255, float64, MSE at least 1e-10",
+        "mean": "over the frames of an episode, then over episodes",
+        "ssim": "per frame, Gaussian window 11, sigma 1.5, K1 0.01, K2 0.03, data_range 1",
+        "drift": "mean PSNR of the first hundred predicted frames less that of the last hundred (thirds below 200)",
     }
     episodes = [
         {

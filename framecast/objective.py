@@ -28,7 +28,7 @@ class Objective(nn.Module):
     """The bound as a loss.
 
     Args:
-        kind: `calibrated` (sigma at its optimum for each batch), `learned` (sigma is a parameter), `mse` (the course's).
+        kind: `calibrated` (sigma at its optimum for each batch), `learned` (sigma a parameter), `mse` (the course's).
 
     Raises:
         ValueError: another kind.
@@ -92,11 +92,12 @@ def describe(kind: str, beta: float, values: int) -> str:
     if sigma > 0.5:
         better = calibrated_beta(0.01, values)
         text += (
-            f"\nWARNING: a sigma of {sigma:.3g} is wider than the whole range of a pixel, so the latent will say nothing"
-            f" (collapse).\n         At 20 dB the calibrated beta is {better:.2g}: --beta {better:.2g}, or --objective calibrated."
+            f"\nWARNING: a sigma of {sigma:.3g} is wider than the whole range of a pixel: the latent will say nothing"
+            f" (collapse).\n         At 20 dB the calibrated beta is {better:.2g}: try --beta {better:.2g}, or"
+            " --objective calibrated."
         )
     elif sigma < 0.002:
-        text += f"\nWARNING: a sigma of {sigma:.3g} is finer than the steps of 8-bit pixels; prior samples will look wrong."
+        text += (
+            f"\nWARNING: a sigma of {sigma:.3g} is finer than the steps of 8-bit pixels; prior samples will look wrong."
+        )
     return text
-
-

@@ -111,7 +111,7 @@ class Predictor:
             if conditions is not None:
                 raise ValueError("This model was trained without conditions; give `horizon` in their place.")
             if horizon is None:
-                raise ValueError("This model was trained without conditions; say with `horizon` how many frames to draw.")
+                raise ValueError("This model was trained without conditions; give `horizon`, the frames to draw.")
             return horizon
         if conditions is None:
             raise ValueError(f"This model needs conditions, for every frame a {condition}; none were given.")
@@ -135,7 +135,9 @@ class Predictor:
             conditions = conditions.astype(np.float32)
         rows = np.flatnonzero(~np.isfinite(conditions).all(1))
         if len(rows):
-            raise ValueError(f"Conditions hold a NaN or infinite number, in row {rows[0]} (from 0) of {len(conditions)}.")
+            raise ValueError(
+                f"Conditions hold a NaN or infinite number, in row {rows[0]} (from 0) of {len(conditions)}."
+            )
         return conditions
 
     def _piece(self, conditions: np.ndarray) -> torch.Tensor:

@@ -85,7 +85,7 @@ class Cyclical(Schedule):
 
 @dataclass(frozen=True)
 class Step(Schedule):
-    """`start` until epoch `from_epoch`, from then on `step` less with each epoch, never under `floor` (the course's)."""
+    """`start` until epoch `from_epoch`, from then on `step` less with each epoch, not under `floor` (the course's)."""
 
     start: float = 1.0
     from_epoch: float = 10

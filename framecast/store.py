@@ -256,13 +256,13 @@ def _fill(
             raise
 
 
-def _finish(
-    root: Path, source_name: str, options: dict[str, Any], spec: Spec, entries: dict[str, list[Entry]]
-) -> None:
+def _finish(root: Path, source_name: str, options: dict[str, Any], spec: Spec, entries: dict[str, list[Entry]]) -> None:
     """Statistics, checksums, and the index last: a folder without one is not a store."""
     if spec.condition.kind == "vector":
         split = "train" if "train" in entries else next(iter(entries))
-        spec = replace(spec, condition=_standard(spec.condition, np.load(root / f"{split}.condition.npy", mmap_mode="r")))
+        spec = replace(
+            spec, condition=_standard(spec.condition, np.load(root / f"{split}.condition.npy", mmap_mode="r"))
+        )
     files = {p.name: {"bytes": p.stat().st_size, "crc32": _checksum(p)} for p in sorted(root.glob("*.npy"))}
     index = {
         "version": VERSION,

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     import torch
 
 Kind = Literal["picture", "vector", "none"]
+Sampling = Literal["window", "scattered"]
 
 
 @dataclass(frozen=True)
@@ -67,7 +68,7 @@ class Spec:
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Spec:
         """The inverse of `to_dict`."""
-        condition = {k: tuple(v) if isinstance(v, list) else v for k, v in data["condition"].items()}
+        condition: dict[str, Any] = {k: tuple(v) if isinstance(v, list) else v for k, v in data["condition"].items()}
         return cls(**{**data, "condition": Condition(**condition)})
 
 
@@ -126,7 +127,7 @@ class Gaussian:
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
     def kl(self, prior: Gaussian | None = None) -> torch.Tensor:
-        """KL(self || prior) in nats per latent value, same shape; prior None is N(0, I) (Kingma and Welling 2014, B)."""
+        """KL(self || prior) in nats per latent value, same shape; prior None is N(0, I) (Kingma, Welling 2014, B)."""
         if prior is None:
             return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
         gap = self.log_variance - prior.log_variance
@@ -145,7 +146,7 @@ class Step:
 
 @dataclass
 class Trace:
-    """A walked clip: predicted and true frames (B, T, C, H, W), Gaussians of shape (B, T, ...) (prior None: N(0, I))."""
+    """A walked clip: predicted and true frames (B, T, C, H, W), Gaussians (B, T, ...) (prior None: N(0, I))."""
 
     frames: torch.Tensor
     truth: torch.Tensor
@@ -155,7 +156,7 @@ class Trace:
 
 @dataclass
 class Losses:
-    """The bound of a Trace, term by term; `total` is what is minimised, the rest is for the log (units in `objective`)."""
+    """The bound of a Trace, term by term; `total` is minimised, the rest is for the log (units in `objective`)."""
 
     total: torch.Tensor
     terms: dict[str, torch.Tensor]
@@ -182,7 +183,7 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
 
 
 def tensor(values: np.ndarray) -> torch.Tensor:
-    """Frames or conditions as models want them: pictures (..., H, W, C) uint8 -> (..., C, H, W), vectors as they are."""
+    """Frames or conditions as models take them: pictures uint8 (..., H, W, C) -> (..., C, H, W), vectors as is."""
     import torch
 
     made = torch.from_numpy(np.require(values, requirements=["C", "W"]))  # copies a memory map, which is read-only

@@ -142,8 +142,8 @@ def test_a_short_or_missing_file_is_named(copied: Path, name: str) -> None:
 
 def test_no_store(copied: Path, tmp_path: Path) -> None:
     (copied / "index.json").unlink()
-    for root in (copied, tmp_path / "nowhere"):
-        with pytest.raises(FileNotFoundError, match=f"{root.name} is not a packed store.*framecast pack"):
+    for root, what in ((copied, "is not a packed store"), (tmp_path / "nowhere", "does not exist")):
+        with pytest.raises(FileNotFoundError, match=f"{root.name} {what}.*framecast pack"):
             Store(root)
 
 

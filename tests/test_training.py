@@ -35,9 +35,13 @@ def settings(**changes: Any) -> Settings:
     return Settings(**{"steps": 6, "batch_size": 2, "clip_length": 4, "log_every": 1, "validations": 0, **changes})
 
 
-def fit(store: Store, model: str, out: Path, asked: Settings, resume: bool = False, extra: Any = (), **more: Any) -> Any:
+def fit(
+    store: Store, model: str, out: Path, asked: Settings, resume: bool = False, extra: Any = (), **more: Any
+) -> Any:
     out.mkdir(exist_ok=True)
-    config = models.plain(models.config_of(model)(**{k: tuple(v) if isinstance(v, list) else v for k, v in SMALL[model].items()}))
+    config = models.plain(
+        models.config_of(model)(**{k: tuple(v) if isinstance(v, list) else v for k, v in SMALL[model].items()})
+    )
     return run.fit(store, asked, model, config, out, resume=resume, quiet=True, extra=extra, **more)
 
 

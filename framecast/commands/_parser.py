@@ -39,7 +39,8 @@ class Parser(ArgumentParser):
         literal = re.search(r'"?key "(\w[\w.]*)": Expected a typing.Literal\[(.*?)\]. Got value: (.*)', text)
         if literal:
             allowed = re.findall(r"'([^']+)'", literal.group(2))
-            text = f"--{literal.group(1)} is one of {', '.join(allowed)}, not {literal.group(3)!r}.{nearest(literal.group(3), allowed)}"
+            option, _, value = literal.groups()
+            text = f"--{option} is one of {', '.join(allowed)}, not {value!r}.{nearest(value, allowed)}"
         wrong = re.search(r'[Kk]ey "(\w[\w.]*)": .*?(int|float|bool|list|tuple).*(?:Given|Got) value: (.*)', text)
         if wrong and not literal:
             kinds = {"int": "a whole number", "float": "a number", "bool": "true or false"}

@@ -79,7 +79,8 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
             training_figures(run)
     frames = sum(len(t) for t in result.truth)
     print(
-        f"{options.split} of {store.root}: {len(result.names)} episodes, {frames} predicted frames, {options.context} given"
+        f"{options.split} of {store.root}: {len(result.names)} episodes, {options.context} given and {frames} predicted"
+        " frames"
     )
     show(result)
     print(f"results.json, {len(files)} figures and films are in {out}")

@@ -39,14 +39,15 @@ def run(arguments: list[str]) -> int:
     print(f"condition: {spec.condition}; source: {store.index['source']}")
     print(table(rows, ["split", "episodes", "frames", "of each", "copy first (dB)", "copy last (dB)"]))
     print(
-        "copy first / last: mean PSNR of repeating an episode's first frame (629 frames at most) / of showing the frame before."
+        "copy first / last: mean PSNR of repeating an episode's first frame (629 frames at most), and of showing the"
+        " frame before."
     )
     print(f"Contact sheet: {sheet(store, Path(options.out or str(Path(options.store)) + '.png'))}")
     return 0
 
 
 def motion(store, split: str, most: int = 8, frames: int = 630) -> tuple[float, float]:
-    """How much moves: mean PSNR (dB) of copying the first frame, and of copying the frame before; NaN for single frames."""
+    """How much moves: mean PSNR (dB) of copying the first frame, and the frame before; NaN for single frames."""
     from framecast.metrics.frame import psnr
     from framecast.values import tensor
 

@@ -51,7 +51,8 @@ def pack(options: dict[str, Any], source: str, out: str, workers: int | None) ->
         print(f"{split:6} {len(entries):6} episodes {sum(e.frames for e in entries):8} frames")
     print(f"{made.spec.height} x {made.spec.width}, condition: {made.spec.condition}")
     print(
-        f"Packed into {out}. Next: framecast info {out}   or   framecast train --data {out} --out runs/first --minutes 5"
+        f"Packed into {out}. Next: framecast info {out}\n"
+        f"                      or: framecast train --data {out} --out runs/first --minutes 5"
     )
     return 0
 
@@ -61,4 +62,5 @@ def _overview(names: list[str]) -> str:
 
     rows = "\n".join(f"  {n:8} {(sources.find(n).__doc__ or '').splitlines()[0]}" for n in names)
     examples = "\n".join(f"  {EXAMPLES[n]}" for n in names if n in EXAMPLES)
-    return f"usage: framecast pack SOURCE [ROOT] --out STORE [options of the source]\n\nsources:\n{rows}\n\nexamples:\n{examples}"
+    usage = "usage: framecast pack SOURCE [ROOT] --out STORE [options of the source]"
+    return f"{usage}\n\nsources:\n{rows}\n\nexamples:\n{examples}"

@@ -31,6 +31,7 @@ def run(arguments: list[str]) -> int:
 
         dancer.write(options.root, options.train, options.val, options.test, options.seed, options.size, more)
     print(
-        f"Written to {options.root}. Next: framecast pack dance {options.root} --size {options.size} --out stores/dancer"
+        f"Written to {options.root}.\n"
+        f"Next: framecast pack dance {options.root} --size {options.size} --out stores/dancer"
     )
     return 0

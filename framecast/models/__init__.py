@@ -23,7 +23,9 @@ def find(name: str) -> type[Model]:
         ValueError: there is no such model; the message has those there are, and the nearest.
     """
     if name not in available():
-        raise ValueError(f"There is no model {name!r}.{nearest(name, available())} There are: {', '.join(available())}.")
+        raise ValueError(
+            f"There is no model {name!r}.{nearest(name, available())} There are: {', '.join(available())}."
+        )
     module = importlib.import_module(f"{__name__}.{name}")
     classes = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Model)]
     return next(c for c in classes if c.__module__ == module.__name__)
@@ -45,7 +47,9 @@ def build(spec: Spec, name: str, config: dict[str, Any]) -> Model:
     known = kind.__dataclass_fields__
     for key in config:
         if key not in known:
-            raise ValueError(f"The model {name} has no setting {key!r}.{nearest(key, known)} It has: {', '.join(known)}.")
+            raise ValueError(
+                f"The model {name} has no setting {key!r}.{nearest(key, known)} It has: {', '.join(known)}."
+            )
     settings = {key: tuple(value) if isinstance(value, list) else value for key, value in config.items()}
     return find(name)(spec, kind(**settings))  # type: ignore[call-arg]
 

@@ -8,7 +8,6 @@ is ever fed back: all frames are computed at once, and a rollout of any length c
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -173,6 +172,7 @@ class Decoder(nn.Module):
         # Per pixel: the new colour, and how far it replaces the given frame's.
         self.out = nn.Conv2d(widths[0], (spec.channels + 1) * patch * patch, 3, padding=1)
         # It begins near a copy of the given frame, which little motion makes hard to beat.
+        assert self.out.bias is not None
         nn.init.constant_(self.out.bias[spec.channels * patch * patch :], -2.0)
 
     def forward(self, frame: Tensor, anchor: list[Tensor], condition: list[Tensor], z: Tensor) -> Tensor:

@@ -6,7 +6,7 @@ A model draws one frame at a time from an explicit state. The walk through time 
     state       = model.start(frames, condition)                  given frames
     state, cues = model.look(state, condition, times, truth)      what is known of the frames to come
     state, step = model.advance(state, cue, noise)                one frame
-    state       = model.force(state, cue, mask)                   teacher forcing: the truth goes on in place of the step
+    state       = model.force(state, cue, mask)                   teacher forcing: the truth goes on in its place
     step        = model.parallel(state, cues, noise)              all frames at once, where no prediction is fed back
 """
 
@@ -20,7 +20,7 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
-from framecast.values import Kind, Spec, Step
+from framecast.values import Kind, Sampling, Spec, Step
 
 
 class Model(nn.Module, ABC):
@@ -37,7 +37,9 @@ class Model(nn.Module, ABC):
 
     takes: ClassVar[frozenset[Kind]] = frozenset({"picture", "vector", "none"})
     feeds_back: ClassVar[bool] = True
-    sampling: ClassVar[str] = "window"
+    sampling: ClassVar[Sampling] = "window"
+    condition_mean: Tensor
+    condition_std: Tensor
 
     def __init__(self, spec: Spec) -> None:
         super().__init__()
@@ -46,7 +48,7 @@ class Model(nn.Module, ABC):
             takes = ", ".join(sorted(self.takes))
             raise ValueError(f"The model {self.name} takes conditions of kind {takes}; this data has {spec.condition}.")
         self.spec = spec
-        # A vector is seen together with the one before it: an action at t-1 leads to frame t, a state at t describes it.
+        # A vector is seen with the one before it: an action at t-1 leads to frame t, a state at t describes it.
         self.condition_size = 2 * size if kind == "vector" else size
         self.register_buffer("condition_mean", torch.tensor(spec.condition.mean or [0.0] * size), persistent=False)
         self.register_buffer("condition_std", torch.tensor(spec.condition.std or [1.0] * size), persistent=False)
@@ -91,7 +93,7 @@ class Model(nn.Module, ABC):
 
     @abstractmethod
     def parallel(self, state: Any, cues: Any, noise: Tensor) -> Step:
-        """All T frames at once, tensors (B, T, ...); models that feed back take the truth in the cues as their input."""
+        """All T frames at once, tensors (B, T, ...); models that feed back take the cues' truth as input."""
 
     def force(self, state: Any, cue: Any, mask: Tensor) -> Any:
         """The state with the true frame in place of the drawn one for the clips where mask (B,) is set."""
@@ -109,7 +111,7 @@ class Model(nn.Module, ABC):
         return (vectors - self.condition_mean) / self.condition_std
 
     def paired(self, before: Tensor | None, vectors: Tensor) -> Tensor:
-        """Each standardised vector (B, S, D) joined to the one before it: (B, S, 2D). `before` (B, D) precedes them all."""
+        """Each vector (B, S, D) joined to the one before it: (B, S, 2D). `before` (B, D) precedes them all."""
         before = torch.zeros_like(vectors[:, 0]) if before is None else before
         return torch.cat([torch.cat([before[:, None], vectors[:, :-1]], 1), vectors], -1)
 

@@ -39,7 +39,9 @@ class Pyramid(nn.Module):
         super().__init__()
         self.patch = patch
         self.stem = nn.Conv2d(channels * patch * patch, widths[0], 3, padding=1)
-        self.levels = nn.ModuleList(nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, blocks, strict=True))
+        self.levels = nn.ModuleList(
+            nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, blocks, strict=True)
+        )
         self.downs = nn.ModuleList(
             nn.Conv2d(a, b, 3, stride=2, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True)
         )

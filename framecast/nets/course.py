@@ -67,9 +67,11 @@ def frame_encoder(channels: int, out: int) -> nn.Sequential:
 
 
 def label_encoder(channels: int, out: int) -> nn.Sequential:
-    """Labels (N, C, H, W) -> features (N, L, H, W); the leaky ReLU of slope 1 changes nothing and keeps the key numbers."""
+    """Labels (N, C, H, W) -> features (N, L, H, W); the leaky ReLU of slope 1 only keeps the key numbers."""
     first = nn.Conv2d(channels, out // 2, 7)
-    return nn.Sequential(nn.ReflectionPad2d(3), first, nn.BatchNorm2d(out // 2), nn.LeakyReLU(1.0), Residual(out // 2, out))
+    return nn.Sequential(
+        nn.ReflectionPad2d(3), first, nn.BatchNorm2d(out // 2), nn.LeakyReLU(1.0), Residual(out // 2, out)
+    )
 
 
 class GaussianPredictor(nn.Sequential):

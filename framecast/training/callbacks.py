@@ -97,7 +97,16 @@ class Keeper(Callback):
 class Log(Callback):
     """Rows of metrics.csv (added to when a run resumes) and of TensorBoard."""
 
-    columns = ("step", "epoch", "seconds", "train/total", "train/reconstruction", "train/mse", "train/psnr", "train/kl")
+    columns: tuple[str, ...] = (
+        "step",
+        "epoch",
+        "seconds",
+        "train/total",
+        "train/reconstruction",
+        "train/mse",
+        "train/psnr",
+        "train/kl",
+    )
     columns += (
         "train/kl_weighted",
         "train/beta",

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from framecast import models, schedules
 from framecast.objective import Objective
-from framecast.rollout import walk
+from framecast.rollout import channels_last, walk
 from framecast.schedules import Progress
 from framecast.training.settings import Settings
 from framecast.values import Clip, Spec
@@ -36,7 +36,7 @@ class TrainingModule(LightningModule):
         super().__init__()
         self.save_hyperparameters()
         self.settings = Settings(**settings)
-        self.model = models.build(Spec.from_dict(spec), model, config).to(memory_format=torch.channels_last)
+        self.model = channels_last(models.build(Spec.from_dict(spec), model, config))
         self.objective = Objective(self.settings.objective)
         self.beta = schedules.parse(self.settings.beta)
         self.tfr = schedules.parse(self.settings.tfr)

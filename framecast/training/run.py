@@ -99,7 +99,7 @@ def fit(
         settings.clip_length,
         settings.seed,
         models.find(model).sampling,
-        settings.partial,  # type: ignore[arg-type]
+        settings.partial,
     )
     torch.manual_seed(settings.seed)  # the weights' beginning
     module = TrainingModule(store.spec.to_dict(), model, config, asdict(settings), len(batches))

@@ -1,0 +1,262 @@
+"""The door for prediction: shapes, sizes, pieces, checkpoints, and every wrong input in words."""
+
+from __future__ import annotations
+
+import pickle
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+import framecast
+from framecast import checkpoint, models
+from framecast.predictor import CHUNK, Predictor
+from framecast.sources._pictures import resize
+from framecast.values import Condition, Kind, Spec
+
+pytestmark = pytest.mark.usefixtures("float32")
+
+SMALL: dict[Kind, tuple[str, dict[str, Any]]] = {
+    "picture": ("pose_cvae", {"F_dim": 8, "L_dim": 4, "N_dim": 4, "D_out_dim": 8}),
+    "vector": ("anchor", {"widths": [8, 8, 8], "blocks": [1, 1, 1], "latent": 2, "memory": 8}),
+    "none": ("copy", {"which": "first"}),
+}
+
+
+def spec_of(kind: Kind, channels: int = 3) -> Spec:
+    size = {"picture": 3, "vector": 2, "none": 0}[kind]
+    return Spec(16, 24, channels, Condition(kind, size))
+
+
+def predictor(kind: Kind, channels: int = 3) -> Predictor:
+    torch.manual_seed(0)
+    name, config = SMALL[kind]
+    return Predictor(models.build(spec_of(kind, channels), name, config).eval(), name, {})
+
+
+def pixels(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def conditions(kind: Kind, count: int) -> np.ndarray | None:
+    vectors = np.random.default_rng(1).normal(size=(count, 2)).astype(np.float32)
+    return {"picture": pixels(count, 16, 24, 3, seed=1), "vector": vectors, "none": None}[kind]
+
+
+every_kind = pytest.mark.parametrize("kind", list(SMALL))
+
+
+@every_kind
+@pytest.mark.parametrize("channels", [3, 1])
+def test_shapes(kind: Kind, channels: int) -> None:
+    door, given = predictor(kind, channels), pixels(2, 16, 24, channels)
+    horizon = 4 if kind == "none" else None
+    one = door.predict(given, conditions(kind, 6), horizon=horizon)
+    assert one.dtype == np.uint8
+    assert one.shape == (4, 16, 24, channels)
+    several = door.predict(given, conditions(kind, 6), samples=3, horizon=horizon)
+    assert several.shape == (3, 4, 16, 24, channels)
+    assert np.abs(several[0].astype(int) - one).max() <= 1
+    assert door.predict(given, conditions(kind, 6), horizon=3).shape == (3, 16, 24, channels)
+
+
+@pytest.mark.parametrize("kind", ["picture", "vector"])
+def test_a_sample_does_not_depend_on_the_others(kind: Kind) -> None:
+    door, given = predictor(kind), pixels(1, 16, 24, 3)
+    five = door.predict(given, conditions(kind, 5), samples=5, seed=3).astype(int)
+    assert np.abs(door.predict(given, conditions(kind, 5), samples=2, seed=3) - five[:2]).max() <= 1
+    assert len({sample.tobytes() for sample in five}) == 5
+    assert not np.array_equal(door.predict(given, conditions(kind, 5), seed=4), five[0])
+    assert np.array_equal(
+        door.predict(given, conditions(kind, 5), seed=3), door.predict(given, conditions(kind, 5), seed=3)
+    )
+
+
+def test_pictures_of_any_size_are_resized_as_in_packing() -> None:
+    door, given, poses = predictor("picture"), pixels(1, 40, 31, 3), pixels(4, 50, 80, 3, seed=1)
+    small = door.predict(resize(given, (16, 24)), resize(poses, (16, 24)))
+    assert np.array_equal(door.predict(given, poses), small)
+    assert np.array_equal(predictor("none").predict(given, horizon=1)[0], resize(given, (16, 24))[0])
+
+
+def test_a_long_horizon_comes_in_pieces() -> None:
+    door, known = predictor("vector"), conditions("vector", 71)
+    pieces = list(door.stream(pixels(1, 16, 24, 3), known, samples=2))
+    assert [piece.shape for piece in pieces] == [(2, n, 16, 24, 3) for n in (32, 32, 6)]
+    assert CHUNK == 32
+    whole = door.predict(pixels(1, 16, 24, 3), known, samples=2)
+    assert np.array_equal(np.concatenate(pieces, 1), whole)
+
+
+def test_the_mean_can_be_streamed() -> None:
+    door, known = predictor("vector"), conditions("vector", 4)
+    means = [np.concatenate(list(door.stream(pixels(1, 16, 24, 3), known, seed=s, mean=True)), 1) for s in (0, 1)]
+    assert np.array_equal(*means)
+    assert not np.array_equal(means[0][0], door.predict(pixels(1, 16, 24, 3), known))
+
+
+def test_lists_and_whole_numbers_are_taken() -> None:
+    door = predictor("vector")
+    known = [[0, 1], [2, 3], [4, 5]]
+    drawn = door.predict(pixels(1, 16, 24, 3), known)  # type: ignore[arg-type]
+    assert np.array_equal(drawn, door.predict(pixels(1, 16, 24, 3), np.array(known, np.float64)))
+
+
+@pytest.mark.parametrize(
+    "frames",
+    [
+        pixels(16, 24, 3),
+        pixels(1, 16, 24, 1),
+        pixels(0, 16, 24, 3),
+        pixels(1, 3, 16, 24),
+        np.zeros((1, 16, 24, 3), np.float32),
+    ],
+)
+def test_wrong_frames_are_refused(frames: np.ndarray) -> None:
+    with pytest.raises(ValueError, match=r"Given frames are uint8 of shape \(n, H, W, 3\) with n >= 1, not "):
+        predictor("vector").stream(frames, conditions("vector", 4))  # before anything is drawn
+
+
+def vectors(bad: float) -> np.ndarray:
+    values = np.zeros((50, 2))
+    values[41, 1] = bad
+    return values
+
+
+@pytest.mark.parametrize(
+    ("kind", "known", "options", "message"),
+    [
+        ("vector", None, {}, "needs conditions, for every frame a vector of 2 numbers; none were given"),
+        ("picture", None, {"horizon": 3}, "needs conditions, for every frame a picture of 3 channels"),
+        ("vector", np.zeros((4, 3)), {}, r"a vector of 2 numbers; these have shape \(4, 3\)"),
+        ("vector", np.zeros(4), {}, r"these have shape \(4,\)"),
+        ("vector", pixels(4, 16, 24, 3), {}, "these have shape"),
+        ("picture", np.zeros((4, 3)), {}, r"a picture of 3 channels; these have shape \(4, 3\)"),
+        ("picture", pixels(4, 16, 24, 1), {}, "these have shape"),
+        ("picture", np.zeros((4, 16, 24, 3)), {}, "Condition pictures are uint8 0..255, not float64"),
+        ("vector", vectors(np.nan), {}, r"NaN or infinite number, in row 41 \(from 0\) of 50"),
+        ("vector", vectors(-np.inf), {}, "NaN or infinite number, in row 41"),
+        ("vector", vectors(1e300), {}, "NaN or infinite number, in row 41"),
+        ("vector", np.zeros((4, 2)), {"horizon": 4}, "4 frames to come need 5 conditions; there are 4"),
+        ("vector", np.zeros((1, 2)), {}, "Nothing to predict: 1 frames and 1 conditions"),
+        ("vector", np.zeros((4, 2)), {"horizon": 0}, "horizon is 1 frame or more, not 0"),
+        ("none", None, {"horizon": -2}, "horizon is 1 frame or more, not -2"),
+        ("none", None, {}, "trained without conditions; give `horizon`"),
+        ("none", np.zeros((4, 2)), {}, "trained without conditions; give `horizon` in their place"),
+        ("vector", np.zeros((4, 2)), {"samples": 0}, "samples is 1 or more, not 0"),
+    ],
+)
+def test_what_cannot_be_predicted_is_refused(kind: Kind, known: Any, options: dict[str, int], message: str) -> None:
+    """When it is asked for, not somewhere on the way."""
+    with pytest.raises(ValueError, match=message):
+        predictor(kind).stream(pixels(1, 16, 24, 3), known, **options)
+
+
+def test_a_model_in_training_mode_is_refused() -> None:
+    door = predictor("vector")
+    door.model.train()
+    with pytest.raises(ValueError, match="training mode"):
+        door.predict(pixels(1, 16, 24, 3), conditions("vector", 4))
+
+
+# ---------------------------------------------------------------- checkpoints
+
+
+def saved(path: Path, door: Predictor, **changes: Any) -> Path:
+    """A checkpoint as training writes it."""
+    model = door.model
+    made = {"spec": model.spec.to_dict(), "model": door.name, "config": SMALL["vector"][1], "settings": {"seed": 3}}
+    weights = {f"model.{key}": value for key, value in model.state_dict().items()}
+    data = {
+        "state_dict": weights | {"objective.log_sigma": torch.zeros(())},
+        "hyper_parameters": made,
+        "global_step": 7,
+    }
+    path.parent.mkdir(parents=True, exist_ok=True)
+    torch.save(data | changes, path)
+    return path
+
+
+def test_a_run_folder_is_opened_at_its_best(tmp_path: Path) -> None:
+    best, last = predictor("vector"), predictor("vector")
+    with torch.no_grad():
+        for parameter in last.model.parameters():
+            parameter.add_(0.1)
+    given, known = pixels(1, 16, 24, 3), conditions("vector", 4)
+    saved(tmp_path / "checkpoints/last.ckpt", last)
+    assert np.array_equal(framecast.load(tmp_path).predict(given, known), last.predict(given, known))
+    saved(tmp_path / "checkpoints/best.ckpt", best)
+    loaded = framecast.load(tmp_path)
+    assert np.array_equal(loaded.predict(given, known), best.predict(given, known))
+    assert (loaded.name, loaded.settings, loaded.spec) == ("anchor", {"seed": 3}, best.spec)
+    assert not loaded.model.training
+    assert checkpoint.load(tmp_path / "checkpoints/last.ckpt").step == 7
+
+
+def test_what_is_no_run_says_so(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError, match="nowhere does not exist.*framecast train"):
+        framecast.load(tmp_path / "nowhere")
+    with pytest.raises(FileNotFoundError, match="holds no checkpoints/best.ckpt or last.ckpt"):
+        framecast.load(tmp_path)
+
+
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
+    path = saved(tmp_path / "a.ckpt", predictor("vector"))
+    whole = path.read_bytes()
+    for data in (b"", b"this is text", whole[: len(whole) // 2], whole[:-30], whole[:100]):
+        path.write_bytes(data)
+        with pytest.raises(ValueError, match="a.ckpt is cut off or not a checkpoint.*train again"):
+            framecast.load(path)
+
+
+class Harm:
+    """Would make a file when it is unpickled."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Path.touch, (self.path,)
+
+
+@pytest.mark.parametrize("write", [torch.save, lambda data, path: path.write_bytes(pickle.dumps(data, protocol=2))])
+def test_a_checkpoint_cannot_run_code(tmp_path: Path, write: Any) -> None:
+    write({"state_dict": {}, "x": Harm(tmp_path / "harm")}, tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="a.ckpt is cut off or not a checkpoint"):
+        framecast.load(tmp_path / "a.ckpt")
+    assert not (tmp_path / "harm").exists()
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"hyper_parameters": {"spec": {}}}, "written by another program"),
+        ({"state_dict": {}}, "a.ckpt does not fit the model anchor: it lacks '.*another model"),
+        (
+            {"state_dict": {"model.posterior_net.head.bias": torch.zeros(3)}},
+            "does not fit the model anchor: size mismatch",
+        ),
+    ],
+)
+def test_weights_that_do_not_fit_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        framecast.load(saved(tmp_path / "a.ckpt", predictor("vector"), **changes))
+
+
+def test_other_files_of_torch_are_refused(tmp_path: Path) -> None:
+    torch.save({"weights": 1}, tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="a.ckpt is not a checkpoint .*no state_dict"):
+        framecast.load(tmp_path / "a.ckpt")
+    torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "a.ckpt")
+    with pytest.raises(ValueError, match="a.ckpt holds neither a framecast model nor the course's network"):
+        framecast.load(tmp_path / "a.ckpt")
+
+
+def test_an_unknown_weight_is_named(tmp_path: Path) -> None:
+    door = predictor("vector")
+    weights = {f"model.{key}": value for key, value in door.model.state_dict().items()}
+    path = saved(tmp_path / "a.ckpt", door, state_dict=weights | {"model.extra": torch.zeros(1)})
+    with pytest.raises(ValueError, match="it has an unknown 'extra'"):
+        framecast.load(path)
