@@ -14,6 +14,7 @@ from framecast.sources.dance import number_of
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 ARRAYS = (".npy", ".npz")
+LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 20  # faults that are written out; the others are counted
 
 
@@ -122,10 +123,10 @@ def vectors_of(path: str | Path) -> np.ndarray:
 def _array(path: Path) -> np.ndarray:
     """The array of a .npy, or the only one of a .npz; nothing in the file is executed."""
     try:
-        loaded = np.load(path, allow_pickle=False)
-        if isinstance(loaded, np.ndarray):
-            return loaded
-        with loaded:
+        with open(path, "rb") as file:
+            loaded = np.load(file, allow_pickle=False)
+            if isinstance(loaded, np.ndarray):
+                return loaded
             arrays = dict(loaded)
     except FileNotFoundError:
         raise
@@ -177,7 +178,7 @@ def _row(cells: list[str], width: int, at: int, faults: Faults) -> list[float]:
         number = _number(cell)
         if number is None:
             faults.add(at, f"column {column} is {cell.strip()!r}, not a number")
-        elif not abs(number) <= np.finfo(np.float32).max:
+        elif not abs(number) <= LARGEST:
             faults.add(at, f"column {column} is {cell.strip()}: numbers must be finite")
         numbers.append(number if number is not None else 0.0)
     return numbers

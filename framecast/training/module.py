@@ -15,6 +15,7 @@ from framecast import models, schedules
 from framecast.objective import Objective
 from framecast.rollout import channels_last, walk
 from framecast.schedules import Progress
+from framecast.training.muon import Muon
 from framecast.training.settings import Settings
 from framecast.values import Clip, Spec
 
@@ -106,6 +107,8 @@ class TrainingModule(LightningModule):
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         s = self.settings
+        if s.optim == "Muon":
+            return Muon(self, s.lr, s.weight_decay)
         if s.optim == "AdamW":
             return torch.optim.AdamW(self.parameters(), lr=s.lr, weight_decay=s.weight_decay, fused=True)
         return torch.optim.Adam(self.parameters(), lr=s.lr, fused=True)

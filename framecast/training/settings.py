@@ -45,7 +45,7 @@ class Settings:
     partial: float = 1.0
     lr: float = 1e-3
     lr_schedule: str = "cosine:warmup=0.02"
-    optim: Literal["AdamW", "Adam"] = "AdamW"
+    optim: Literal["Muon", "AdamW", "Adam"] = "AdamW"
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     objective: str = "calibrated"

@@ -1,0 +1,305 @@
+"""System A's two commands: flags, schedules, files, and going on from a checkpoint. Data are a tiny drawn dance."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import shutil
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from framecast import checkpoint, models, schedules
+from framecast.lab import Calendar, FastFirst, _settings, flags, read_start, save_course, tester_main, trainer_main
+from framecast.report.film import read_film
+from framecast.schedules import Progress
+from framecast.sources import dancer
+from framecast.submission import read_submission
+from framecast.values import Condition, Spec
+
+ROOT = Path(__file__).parents[1]
+SMALL = ["--frame_H", "16", "--frame_W", "32", "--F_dim", "8", "--L_dim", "4", "--N_dim", "4", "--D_out_dim", "8"]
+SMALL += ["--num_workers", "1", "--device", "cpu"]
+SHORT = ["--train_vi_len", "4", "--num_epoch", "3", "--tfr_sde", "1", "--tfr_d_step", "0.5"]
+FAST = ["--fast_train", "--fast_train_epoch", "1", "--fast_partial", "0.5"]
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """The course's network and program, transcribed independently."""
+    path = ROOT / "benchmarks" / "reference_pose_cvae.py"
+    spec = importlib.util.spec_from_file_location("reference_pose_cvae", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def dance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dancer.write(tmp_path_factory.mktemp("data") / "dance", 32, 12, 1, 0, "16x32", workers=1)
+
+
+@pytest.fixture(scope="session")
+def trained(dance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """OUT of a run of three epochs, the first one short, a checkpoint after each."""
+    out = tmp_path_factory.mktemp("lab") / "out"
+    trainer_main(["--DR", str(dance), "--save_root", str(out), "--per_save", "1", *SMALL, *SHORT, *FAST])
+    return out
+
+
+def options(*more: str) -> Any:
+    return flags("Trainer.py", "").parse_args(["--DR", "data", "--save_root", "out", *more])
+
+
+def failed(capsys: pytest.CaptureFixture[str], main: Any, arguments: list[str]) -> tuple[int, str]:
+    capsys.readouterr()
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    return caught.value.code, capsys.readouterr().err  # type: ignore[return-value]
+
+
+# ---------------------------------------------------------------- flags
+
+DEFAULTS = """--batch_size 2 --lr 0.001 --optim Adam --gpu 1 --num_workers 4 --num_epoch 70 --per_save 3 --partial 1.0
+    --train_vi_len 16 --val_vi_len 630 --frame_H 32 --frame_W 64 --F_dim 128 --L_dim 32 --N_dim 12 --D_out_dim 192
+    --tfr 1.0 --tfr_sde 10 --tfr_d_step 0.1 --fast_partial 0.4 --fast_train_epoch 5 --kl_anneal_type Cyclical
+    --kl_anneal_cycle 10 --kl_anneal_ratio 1"""
+
+
+def test_the_defaults_are_the_course_s() -> None:
+    assert vars(options()) == vars(options(*DEFAULTS.split()))
+    found = options()
+    assert (found.device, found.ckpt_path, found.test, found.fast_train, found.store_visualization) == (
+        None, None, False, False, False,
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("main", [trainer_main, tester_main])
+def test_every_flag_has_help(main: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        main(["--help"])
+    assert caught.value.code == 0
+    assert "(default: Cyclical)" in capsys.readouterr().out
+    assert all(action.help for action in flags("Trainer.py", "")._actions)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "words"),
+    [
+        (["--batchsize", "4"], "there is no flag --batchsize. Did you mean '--batch_size'?"),
+        (["--num_ep", "4"], "there is no flag --num_ep. Did you mean '--num_epoch'?"),
+        (["--optim", "SGD"], "--optim"),
+        (["--lr", "0"], "--lr: '0' is not a number above 0"),
+        (["--partial", "1.5"], "--partial: '1.5' is not a number above 0 to 1"),
+        (["--num_epoch", "many"], "--num_epoch: 'many' is not a whole number from 1"),
+        (["--tfr", "nan"], "--tfr: 'nan' is not a number from 0 to 1"),
+    ],
+)
+def test_wrong_flags(wrong: list[str], words: str, capsys: pytest.CaptureFixture[str]) -> None:
+    status, said = failed(capsys, trainer_main, ["--DR", "data", "--save_root", "out", *wrong])
+    assert status == 2
+    assert words in said
+
+
+# ---------------------------------------------------------------- schedules
+
+
+def course_epochs(o: Any) -> list[tuple[float, float, float]]:
+    """(beta, teacher forcing ratio, learning rate) of each epoch, walked as the course's program walks them."""
+    kinds = {"None": (1, 1e-9), "Monotonic": (1, o.kl_anneal_ratio), "Cyclical": (o.kl_anneal_cycle, o.kl_anneal_ratio)}
+    cycles, ratio = kinds[o.kl_anneal_type]
+    period, tfr, lr, rows = o.num_epoch / cycles, o.tfr, o.lr, []
+    shift = o.fast_train_epoch if o.fast_train else 0
+    for epoch in range(o.num_epoch):
+        if epoch >= o.tfr_sde:
+            tfr = max(0.0, tfr - o.tfr_d_step)
+        if epoch - shift in (2, 5):
+            lr *= 0.1
+        beta = 1.0 if o.kl_anneal_type == "None" else min(1.0, (epoch % period) / (period * ratio))
+        rows.append((beta, tfr, lr))
+    return rows
+
+
+@pytest.mark.parametrize(
+    "given",
+    [
+        [],
+        ["--fast_train"],
+        ["--kl_anneal_type", "Monotonic", "--kl_anneal_ratio", "0.25", "--tfr", "0.8", "--tfr_sde", "3"],
+        ["--kl_anneal_type", "None", "--tfr_d_step", "0.04", "--num_epoch", "30"],
+        ["--kl_anneal_cycle", "5", "--kl_anneal_ratio", "0.5", "--num_epoch", "50"],
+    ],
+)
+def test_schedules_are_the_course_s(given: list[str]) -> None:
+    o = options(*given)
+    made = _settings(o, Calendar(100, 40, o.fast_train_epoch if o.fast_train else 0), None)
+    found = []
+    for epoch in range(o.num_epoch):
+        progress = Progress(epoch / o.num_epoch, epoch, o.num_epoch)
+        beta, tfr, decay = (schedules.parse(text)(progress) for text in (made.beta, made.tfr, made.lr_schedule))
+        found.append((beta, tfr, made.lr * decay))
+    np.testing.assert_allclose(found, course_epochs(o), atol=1e-9)
+    assert (made.tfr_draw, made.schedule_unit, made.objective, made.clip_norm) == ("epoch", "epoch", "mse", 1.0)
+
+
+def test_the_calendar() -> None:
+    calendar = Calendar(full=10, short=4, shorts=3)
+    assert [calendar.steps(e) for e in range(6)] == [0, 4, 8, 12, 22, 32]
+    assert [calendar.epoch(s) for s in (0, 2, 4, 12, 17, 22)] == [0, 0.5, 1, 3, 3.5, 4]
+    assert [Calendar(10, 4, 0).epoch(s) for s in (0, 5, 30)] == [0, 0.5, 3]
+    batches = FastFirst(fast=["f"] * 20, full=["F"] * 20, until=calendar.steps(3))  # type: ignore[arg-type]
+    assert "".join(batches[k] for k in range(14)) == "f" * 12 + "FF"
+
+
+# ---------------------------------------------------------------- training
+
+
+def test_what_training_leaves(trained: Path) -> None:
+    names = {p.name for p in trained.iterdir()}
+    assert {"epoch=0.ckpt", "epoch=1.ckpt", "epoch=2.ckpt", "lab.yaml", "training.png", "store"} <= names
+    assert len(read_film(trained / "validation" / "film-val.gif")) == 11
+    with open(trained / "metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    validated = [(row["step"], row["epoch"]) for row in rows if row["val/psnr"]]
+    assert validated == [("2", "0"), ("6", "1"), ("10", "2")]  # 2 steps in the fast epoch, then 4
+
+
+def test_a_checkpoint_is_the_course_s(trained: Path, reference: ModuleType) -> None:
+    data = torch.load(trained / "epoch=2.ckpt", weights_only=True)
+    assert {"state_dict", "optimizer", "lr", "tfr", "last_epoch"} <= set(data)
+    assert (data["lr"], data["tfr"], data["last_epoch"]) == (0.001, 0.0, 2)  # decay counts from the fast epoch's end
+    assert data["optimizer"]["state"][0]["step"] == 10
+    reference.Model(8, 4, 4, 8).load_state_dict(data["state_dict"], strict=True)
+
+
+def test_the_default_network_s_checkpoint_is_the_course_s(tmp_path: Path, reference: ModuleType) -> None:
+    class Module:
+        model = models.build(Spec(32, 64, 3, Condition("picture", 3)), "pose_cvae", {})
+        logged = {"lr": 1e-4, "tfr": 0.7}
+
+    save_course(tmp_path / "epoch=3.ckpt", Module, torch.optim.Adam(Module.model.parameters()), 3, 20.0)
+    data = torch.load(tmp_path / "epoch=3.ckpt", weights_only=True)
+    model = reference.Model()
+    model.load_state_dict(data["state_dict"], strict=True)
+    assert sum(p.numel() for p in model.parameters()) == reference.PARAMETERS
+    start = read_start(str(tmp_path / "epoch=3.ckpt"), options(), tmp_path)
+    assert (start.epochs, start.lr, start.tfr, start.best) == (4, 1e-4, 0.7, 20.0)
+
+
+def test_going_on_is_the_same_run(trained: Path, dance: Path, tmp_path: Path) -> None:
+    """From the file of epoch 0: batches, noise, schedules and moments are those of the run that was not stopped."""
+    shutil.copytree(trained / "store", tmp_path / "store")
+    more = ["--ckpt_path", str(trained / "epoch=0.ckpt"), "--store_visualization"]
+    trainer_main(["--DR", str(dance), "--save_root", str(tmp_path), *SMALL, *SHORT, *FAST, *more])
+    assert not (tmp_path / "epoch=0.ckpt").exists()
+    one, two = (torch.load(out / "epoch=2.ckpt", weights_only=True) for out in (trained, tmp_path))
+    assert (one["lr"], one["tfr"], one["last_epoch"]) == (two["lr"], two["tfr"], two["last_epoch"])
+    for key, value in one["state_dict"].items():
+        assert torch.equal(value, two["state_dict"][key]), key
+    assert torch.equal(one["optimizer"]["state"][5]["exp_avg_sq"], two["optimizer"]["state"][5]["exp_avg_sq"])
+    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["epoch=1.gif", "epoch=2.gif"]
+
+
+def course_file(reference: ModuleType, path: Path, **more: Any) -> Path:
+    """As the course's program writes it: its optimizer entry is the weights again."""
+    torch.manual_seed(0)
+    weights = reference.Model(8, 4, 4, 8).state_dict()
+    torch.save({"state_dict": weights, "optimizer": weights, "lr": 1e-4, "tfr": 0.5, "last_epoch": 3, **more}, path)
+    return path
+
+
+def test_a_file_of_the_course_s_program(reference: ModuleType, tmp_path: Path) -> None:
+    o = options(*SMALL, "--num_epoch", "8", "--tfr_sde", "2")
+    start = read_start(str(course_file(reference, tmp_path / "c.ckpt")), o, tmp_path)
+    assert (start.epochs, start.optimizer) == (4, None)
+    assert "The optimiser's state is not in it" in str(start)
+    made = _settings(o, Calendar(10, 4, 0), start)
+    lr, tfr = (schedules.parse(text) for text in (made.lr_schedule, made.tfr))
+    epochs = [Progress(e / 8, e, 8) for e in range(8)]
+    np.testing.assert_allclose([made.lr * lr(p) for p in epochs[3:]], [1e-4, 1e-4, 1e-5, 1e-5, 1e-5])
+    np.testing.assert_allclose([tfr(p) for p in epochs[3:]], [0.5, 0.4, 0.3, 0.2, 0.1])
+
+
+def test_checkpoints_that_cannot_be_gone_on_from(
+    reference: ModuleType, trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    path = str(course_file(reference, tmp_path / "c.ckpt"))
+    there = ["--DR", str(dance), "--save_root", str(tmp_path)]
+    (tmp_path / "text.ckpt").write_text("no checkpoint")
+    for arguments, words in [
+        (["--ckpt_path", path], "other dimensions. Give its own: --F_dim 8 --L_dim 4 --N_dim 4 --D_out_dim 8"),
+        (["--ckpt_path", path, *SMALL, "--num_epoch", "4"], "has 4 epochs done; --num_epoch 4 leaves none"),
+        (["--ckpt_path", str(tmp_path / "none.ckpt")], "none.ckpt does not exist"),
+        (["--ckpt_path", str(tmp_path / "text.ckpt")], "not a checkpoint"),
+        (["--test"], "give it with --ckpt_path"),
+        (["--DR", str(tmp_path / "none")], "none is not a folder"),
+        (["--save_root", str(trained)], "holds an earlier run. Go on with it by --ckpt_path"),
+    ]:
+        status, said = failed(capsys, trainer_main, [*there, *arguments])
+        assert (status, words in said, said.count("Trainer.py:")) == (1, True, 1), said
+
+
+def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:
+    last = trained / "checkpoints" / "last.ckpt"
+    assert read_start(str(last), options(*SMALL), trained).exact
+    elsewhere = read_start(str(last), options(*SMALL), tmp_path)
+    assert (elsewhere.exact, elsewhere.epochs) == (False, 0)
+    assert "the schedules begin anew" in str(elsewhere)
+
+
+def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    shutil.copytree(trained / "store", tmp_path / "store")
+    there = ["--DR", str(dance), "--save_root", str(tmp_path), *SMALL]
+    trainer_main([*there, "--test", "--ckpt_path", str(trained / "epoch=2.ckpt")])
+    said = capsys.readouterr().out
+    assert "The pictures are packed already" in said
+    assert "prediction        PSNR" in said and "copy first frame  PSNR" in said
+    assert (tmp_path / "validation" / "results.json").is_file()
+    assert not list(tmp_path.glob("*.ckpt"))
+
+
+# ---------------------------------------------------------------- testing
+
+
+def test_prediction(trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["--DR", str(dance), "--save_root", str(tmp_path), "--ckpt_path", str(trained / "epoch=2.ckpt")]
+    (tmp_path / "submission.csv").write_text("of an earlier test")
+    tester_main([*arguments, *SMALL])
+    rows = read_submission(tmp_path / "submission.csv")
+    assert rows.shape == (630, 3 * 16 * 32)
+    first = np.asarray(Image.open(dance / "test" / "test_img" / "0" / "0.png"))
+    assert (rows[0].reshape(3, 16, 32) == first.transpose(2, 0, 1)).all()
+    assert read_film(tmp_path / "pred_seq0.gif").shape == (630, 16, 32, 3)
+    said = capsys.readouterr().out
+    assert "are replaced" in said and "over 629 frames (copying the first frame:" in said
+    # what was drawn is what the course's program would draw: the reference, fed the same noise
+    loaded = checkpoint.load(trained / "epoch=2.ckpt", size=(16, 32))
+    assert (loaded.name, loaded.model.config.F_dim) == ("pose_cvae", 8)  # type: ignore[union-attr]
+
+
+def test_what_cannot_be_tested(trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    there = ["--save_root", str(tmp_path / "out"), *SMALL]
+    ckpt = ["--ckpt_path", str(trained / "epoch=2.ckpt")]
+    (tmp_path / "data" / "train").mkdir(parents=True)
+    for arguments, words in [
+        (["--DR", str(dance)], "--ckpt_path OUT/epoch=69.ckpt"),
+        (["--DR", str(tmp_path / "none"), *ckpt], "none is not a folder"),
+        (["--DR", str(tmp_path / "data"), *ckpt], "has no folder test"),
+        (["--DR", str(dance), "--ckpt_path", str(tmp_path / "none")], "none does not exist"),
+    ]:
+        status, said = failed(capsys, tester_main, [*there, *arguments])
+        assert (status, words in said, said.count("Tester.py:")) == (1, True, 1), said
+    assert not (tmp_path / "out").exists()
+
+
+def test_the_programs_only_call() -> None:
+    for name in ("Trainer", "Tester"):
+        text = (ROOT / f"{name}.py").read_text()
+        assert f"from framecast.lab import {name.lower()}_main" in text
+        assert len(text.splitlines()) < 10

@@ -1,0 +1,254 @@
+"""submission.csv: written, read with every fault by its line, and scored; and the command."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from framecast.cli import main
+from framecast.submission import BLOCK, channels_of, read_submission, score, truth_of, write_submission
+
+H, W, T = 12, 16, 5
+
+
+def noise(*shape: int, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+@pytest.fixture
+def films() -> np.ndarray:
+    """Two sequences, uint8 (2, T, H, W, 3)."""
+    return noise(2, T, H, W, 3)
+
+
+def rows_of(films: np.ndarray) -> np.ndarray:
+    return films.transpose(0, 1, 4, 2, 3).reshape(-1, films[0, 0].size)
+
+
+# ---------------------------------------------------------------- the file
+
+
+def test_the_file_is_the_course_s(tmp_path: Path, films: np.ndarray) -> None:
+    assert write_submission(tmp_path / "s.csv", iter(films)) == 2 * T
+    with open(tmp_path / "s.csv", newline="") as file:
+        header, *rows = csv.reader(file)
+    assert header == ["id", *map(str, range(3 * H * W))]
+    assert [row[0] for row in rows] == [str(i) for i in range(2 * T)]
+    row = np.array(rows[T + 1][1:], int).reshape(3, H, W)  # sequence 1, frame 1
+    assert (row == films[1, 1].transpose(2, 0, 1)).all()
+    assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
+
+
+def test_32x64_ends_at_6143(tmp_path: Path) -> None:
+    write_submission(tmp_path / "s.csv", [noise(1, 32, 64, 3)])
+    assert (tmp_path / "s.csv").read_text().splitlines()[0].endswith(",6142,6143")
+
+
+def test_it_comes_back(tmp_path: Path, films: np.ndarray) -> None:
+    write_submission(tmp_path / "s.csv", films)
+    found = read_submission(tmp_path / "s.csv")
+    assert found.dtype == np.uint8
+    assert (found == rows_of(films)).all()
+
+
+def test_files_of_several_blocks(tmp_path: Path) -> None:
+    film = noise(1600, 32, 32, 1)
+    write_submission(tmp_path / "s.csv", [film])
+    assert (tmp_path / "s.csv").stat().st_size > BLOCK
+    assert (read_submission(tmp_path / "s.csv") == film.reshape(1600, -1)).all()
+    text = (tmp_path / "s.csv").read_text().splitlines()
+    text[1500] = text[1500].replace(",", ",-", 1)
+    (tmp_path / "s.csv").write_text("\n".join(text))
+    with pytest.raises(ValueError, match=r"has 1 fault:\n  line 1501: column 0 is '-\d+'"):
+        read_submission(tmp_path / "s.csv")
+
+
+def test_floats_are_rounded_half_to_even(tmp_path: Path) -> None:
+    values = np.array([0.5, 1.5, 2.5, 254.5, -9, 300]) / 255
+    write_submission(tmp_path / "s.csv", [values.reshape(1, 1, 6, 1)])
+    assert read_submission(tmp_path / "s.csv").tolist() == [[0, 2, 2, 254, 0, 255]]
+
+
+def test_what_cannot_be_written_leaves_the_older_file(tmp_path: Path, films: np.ndarray) -> None:
+    path = tmp_path / "s.csv"
+    write_submission(path, films)
+    before = path.read_bytes()
+    for wrong, words in [
+        ([films[0], films[0][:, :-1]], "sequence 0 of"),
+        ([films[0] / np.nan], "NaN"),
+        ([films[0].astype(int)], "should be uint8"),
+        ([], "at least one sequence"),
+    ]:
+        with pytest.raises(ValueError, match=words), np.errstate(invalid="ignore"):
+            write_submission(path, wrong)
+    assert path.read_bytes() == before
+    assert [p.name for p in tmp_path.iterdir()] == ["s.csv"]
+
+
+def test_windows_line_ends_and_mark(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_bytes(b"\xef\xbb\xbfid,0,1\r\n0,1,002\r\n1,3,255")
+    assert read_submission(tmp_path / "s.csv").tolist() == [[1, 2], [3, 255]]
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("", ["line 1: the header should be id,0,1,2,... without a gap; it has one column, ''"]),
+        ("id,0,2\n", ["line 1: the header should be id,0,1,2,... without a gap; column 3 is '2' instead of '1'"]),
+        ("0,1,2\n", ["line 1: the header should be id,0,1,2,... without a gap; column 1 is '0' instead of 'id'"]),
+        ("id,0,1\n", ["line 2: there are no rows after the header"]),
+        ("id,0,1\n0,1\n1,1,2,3\n", ["line 2: 2 columns, the header has 3", "line 3: 4 columns, the header has 3"]),
+        ("id,0,1\n0,1,2\n\n", ["line 3: it is empty"]),
+        ("id,0,1\n1,1,2\n2,1,2\n", ["line 2: the id is 1, 0 was expected"]),
+        ("id,0,1\n0,1,2\n0,1,2\n1,1,2\n", ["line 3: the id is 0, 1 was expected"]),
+        ("id,0,1\nx,1,2\n1,1,2\n", ["line 2: the id is 'x', a whole number was expected (0)"]),
+        ("id,0,1\n0,1.0,2\n", ["line 2: column 0 is '1.0', not a whole number from 0 to 255"]),
+        (
+            "id,0,1\n0,256,-1\n",
+            ["line 2: column 0 is '256', not a whole number from 0 to 255 (and 1 more in this line)"],
+        ),
+        ("id,0,1\n0,,2\n", ["line 2: column 0 is '', not a whole number from 0 to 255"]),
+        ("id,0,1\n0, 1,2\n", ["line 2: column 0 is ' 1', not a whole number from 0 to 255"]),
+        ("id,0,1\n0,\u0661,2\n", ["line 2: column 0 is '\u0661', not a whole number from 0 to 255"]),
+    ],
+)
+def test_every_fault_by_its_line(tmp_path: Path, text: str, faults: list[str]) -> None:
+    (tmp_path / "s.csv").write_text(text, encoding="utf-8")
+    with pytest.raises(ValueError) as caught:
+        read_submission(tmp_path / "s.csv")
+    assert [line.strip() for line in str(caught.value).splitlines()[1:]] == faults
+
+
+def test_many_faults_are_counted(tmp_path: Path) -> None:
+    (tmp_path / "s.csv").write_text("id,0\n" + "".join(f"{i},x\n" for i in range(100)))
+    with pytest.raises(ValueError, match=r"has 100 faults:[^.]*\n  and 80 more$"):
+        read_submission(tmp_path / "s.csv")
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.text("0123456789,\n\r -.ax", max_size=40), st.integers(0, 60))
+def test_the_fast_way_takes_only_what_is_right(tmp_path_factory: pytest.TempPathFactory, put: str, at: int) -> None:
+    """A file with anything put into it: read as a plain reader would read it, or refused."""
+    text = "0,12,255,0\n1,0,7,99\n2,100,10,1\n"
+    text = text[: at % len(text)] + put + text[at % len(text) :]
+    path = tmp_path_factory.getbasetemp() / "any.csv"
+    path.write_bytes(("id,0,1,2\n" + text).encode())
+    lines = [line.split(",") for line in text.replace("\r\n", "\n").removesuffix("\n").split("\n")]
+    cells = [cell for line in lines for cell in line]
+    plain = all(cell.isdigit() for cell in cells) and all(len(line) == 4 for line in lines)
+    right = plain and [int(line[0]) for line in lines] == list(range(len(lines)))
+    right = right and all(int(cell) <= 255 for line in lines for cell in line[1:])
+    if right:
+        assert read_submission(path).tolist() == [[int(cell) for cell in line[1:]] for line in lines]
+    else:
+        with pytest.raises(ValueError, match="fault"):
+            read_submission(path)
+
+
+# ---------------------------------------------------------------- the score
+
+
+def test_scores_are_those_of_the_formula(films: np.ndarray) -> None:
+    other = noise(*films.shape, seed=1)
+    found = score(rows_of(other), rows_of(films), (H, W), T)
+    error = ((other.astype(float) - films.astype(float)) ** 2 / 255**2).mean((2, 3, 4))
+    copied = ((films[:, :1].astype(float) - films.astype(float)) ** 2 / 255**2).mean((2, 3, 4))
+    for i, one in enumerate(found):
+        assert one.psnr.shape == one.ssim.shape == (T - 1,)  # the given frame does not count
+        np.testing.assert_allclose(one.psnr, -10 * np.log10(error[i, 1:]))
+        np.testing.assert_allclose(one.copy_psnr, -10 * np.log10(copied[i, 1:]))
+        np.testing.assert_allclose(one.given, -10 * np.log10(error[i, 0]))
+
+
+def test_uint8_is_widened(films: np.ndarray) -> None:
+    """250 and 5 are 245 apart, not 11."""
+    dark, light = np.full((T, 3 * H * W), 5, np.uint8), np.full((T, 3 * H * W), 250, np.uint8)
+    np.testing.assert_allclose(score(dark, light, (H, W), T)[0].psnr, -20 * np.log10(245 / 255))
+
+
+def test_what_does_not_fit(films: np.ndarray) -> None:
+    rows = rows_of(films)
+    with pytest.raises(ValueError, match="--size HEIGHTxWIDTH"):
+        score(rows, rows, (H, W + 1), T)
+    with pytest.raises(ValueError, match="The submission has 10 rows: no whole sequences of 4 frames"):
+        score(rows, rows, (H, W), 4)
+    with pytest.raises(ValueError, match="2 sequences of 576 values a frame and 1 sequences"):
+        score(rows, rows[:T], (H, W), T)
+    assert (channels_of(6144, (32, 64)), channels_of(2048, (32, 64))) == (3, 1)
+    with pytest.raises(ValueError, match="32x64 have 6144"):
+        channels_of(4096, (32, 64))
+
+
+def test_truth_from_pictures(tmp_path: Path, films: np.ndarray) -> None:
+    for i, film in enumerate(films):
+        folder = tmp_path / "test" / "test_truth" / str(i)
+        folder.mkdir(parents=True)
+        for t, frame in enumerate(film):
+            Image.fromarray(frame).resize((3 * W, 3 * H), Image.Resampling.NEAREST).save(folder / f"frame{t}.png")
+    found = truth_of(tmp_path, (3 * H, 3 * W), 3, T).reshape(2, T, 3, 3 * H, 3 * W)
+    assert (found[..., ::3, ::3] == films.transpose(0, 1, 4, 2, 3)).all()
+    assert truth_of(tmp_path, (H, W), 3, T).shape == (2 * T, 3 * H * W)
+    with pytest.raises(ValueError, match="holds 5 pictures, not the 6"):
+        truth_of(tmp_path, (H, W), 3, 6)
+    with pytest.raises(FileNotFoundError, match="has no folder test/test_truth"):
+        truth_of(tmp_path / "test", (H, W))
+    with pytest.raises(FileNotFoundError, match="does not exist"):
+        truth_of(tmp_path / "none", (H, W))
+
+
+# ---------------------------------------------------------------- the command
+
+SIZES = ["--size", f"{H}x{W}", "--length", str(T)]
+
+
+def test_the_command(tmp_path: Path, films: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    drawn, truth = str(tmp_path / "s.csv"), str(tmp_path / "truth.csv")
+    guess = films.copy()
+    guess[:, 1:] = guess[:, 1:] // 2
+    write_submission(drawn, guess)
+    write_submission(truth, films)
+    for name in ("out.json", "out.csv"):
+        assert main(["score", drawn, "--truth", truth, *SIZES, "--out", str(tmp_path / name)]) == 0
+    said = capsys.readouterr().out
+    assert "2 sequences of 5 frames (3 x 12 x 16), no fault" in said
+    assert "copy first" in said and "mean" in said and "Mean of the PSNR of 4 frames" in said
+    assert "Note" not in said
+    found = json.loads((tmp_path / "out.json").read_text())
+    expected = score(rows_of(guess), rows_of(films), (H, W), T)
+    assert [s["psnr"] for s in found["sequences"]] == [s.psnr.tolist() for s in expected]
+    with open(tmp_path / "out.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(r["sequence"], r["frame"]) for r in rows] == [(str(i), str(t)) for i in range(2) for t in range(1, T)]
+    assert float(rows[-1]["ssim"]) == expected[1].ssim[-1]
+
+
+def test_another_first_frame_is_said(tmp_path: Path, films: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    write_submission(tmp_path / "s.csv", films.swapaxes(2, 3)[:, :, :, :].reshape(films.shape))
+    write_submission(tmp_path / "truth.csv", films)
+    assert main(["score", str(tmp_path / "s.csv"), "--truth", str(tmp_path / "truth.csv"), *SIZES]) == 0
+    assert "Note: the first frame of sequence 0 is not the given one" in capsys.readouterr().out
+
+
+def test_a_wrong_file_is_status_1(tmp_path: Path, films: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
+    write_submission(tmp_path / "truth.csv", films)
+    lines = (tmp_path / "truth.csv").read_text().splitlines()
+    (tmp_path / "s.csv").write_text("\n".join([*lines[:4], *lines[5:], "9,1"]))
+    assert main(["score", str(tmp_path / "s.csv"), "--truth", str(tmp_path / "truth.csv"), *SIZES]) == 1
+    said = capsys.readouterr().err
+    assert "framecast score: " in said
+    assert "line 5: the id is 4, 3 was expected" in said and "line 11: 2 columns, the header has 577" in said
+
+
+def test_wrong_options_are_status_2(capsys: pytest.CaptureFixture[str]) -> None:
+    for options, words in [(["--length", "1"], "--length must be 2"), (["--out", "a.txt"], "--out is a .json or .csv")]:
+        with pytest.raises(SystemExit) as caught:
+            main(["score", "s.csv", "--truth", "t.csv", *options])
+        assert caught.value.code == 2
+        assert words in capsys.readouterr().err
