@@ -309,6 +309,7 @@ def _settings(o: Options, calendar: Calendar, start: Start | None) -> Any:
 
 def _course(o: Options, out: Path, calendar: Calendar, batches: FastFirst, start: Start | None) -> Any:
     """The callback that makes framecast's training the course's: its epochs, its checkpoints, and going on from one."""
+    import torch
     from lightning.pytorch.callbacks import LambdaCallback
 
     from framecast import checkpoint
@@ -327,6 +328,13 @@ def _course(o: Options, out: Path, calendar: Calendar, batches: FastFirst, start
             optimizer = trainer.optimizers[0]
             groups = optimizer.state_dict()["param_groups"]
             optimizer.load_state_dict({"state": start.optimizer["state"], "param_groups": groups})
+            for (
+                weight,
+                state,
+            ) in optimizer.state.items():  # laid out like the weights: the fused step reads both in line
+                for name, value in state.items():
+                    if value.shape == weight.shape:
+                        state[name] = torch.empty_like(weight).copy_(value)
         # Batches, noise and schedules hang on the number of steps done alone: the run goes on as if never stopped.
         loop = trainer.fit_loop.epoch_loop.automatic_optimization
         loop.optim_progress.optimizer.step.total.completed = calendar.steps(start.epochs)

@@ -6,6 +6,7 @@ drawn at a time, or on whether the walk was paused.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -64,14 +65,29 @@ def _stack(steps: list[Any]) -> Any:
 
 
 def noise(model: Model, seed: int, samples: Iterable[int], frames: Iterable[int]) -> Tensor:
-    """(K, T, *noise_shape): the noise of each (seed, sample, frame), on the CPU."""
-    frames = list(frames)
+    """(K, T, *noise_shape): the noise of each (seed, sample, frame), on the CPU.
+
+    A model whose latents are slow things (light, the hang of clothes) has a `noise_span` above 1: between independent
+    draws that many frames apart the noise turns from one to the next. Every frame's noise is still N(0, I), and films do
+    not flicker.
+    """
+    frames, samples, span = list(frames), list(samples), model.noise_span
     generator = torch.Generator()
+    drawn: dict[tuple[int, int], Tensor] = {}
+
+    def independent(sample: int, number: int) -> Tensor:
+        if (sample, number) not in drawn:
+            key = np.random.SeedSequence((seed, sample, number)).generate_state(1, np.uint64)
+            generator.manual_seed(int(key[0]) >> 1)
+            drawn[sample, number] = torch.randn(model.noise_shape, generator=generator)
+        return drawn[sample, number]
 
     def one(sample: int, frame: int) -> Tensor:
-        key = np.random.SeedSequence((seed, sample, frame)).generate_state(1, np.uint64)
-        generator.manual_seed(int(key[0]) >> 1)
-        return torch.randn(model.noise_shape, generator=generator)
+        number, beyond = divmod(frame, span)
+        if not beyond:
+            return independent(sample, number)
+        angle = 0.5 * math.pi * beyond / span  # cos^2 + sin^2 = 1 keeps the variance at 1
+        return math.cos(angle) * independent(sample, number) + math.sin(angle) * independent(sample, number + 1)
 
     return torch.stack([torch.stack([one(k, t) for t in frames]) for k in samples])
 

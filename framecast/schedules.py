@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from dataclasses import MISSING, dataclass, fields, replace
+from dataclasses import MISSING, dataclass, fields
 
 from framecast.values import nearest
 
@@ -213,9 +213,3 @@ def _short(value: float) -> str:
     """A number in as few digits as bring it back whole."""
     short = f"{value:g}"
     return short if float(short) == value and not isinstance(value, int) else repr(value)
-
-
-def scaled(schedule: Schedule, factor: float) -> Schedule:
-    """The same schedule with its values times a factor (values are the fields start, stop, value, floor, step)."""
-    values = {f.name for f in fields(schedule)} & {"start", "stop", "value", "floor", "step"}
-    return replace(schedule, **{name: getattr(schedule, name) * factor for name in values})

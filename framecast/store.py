@@ -16,6 +16,7 @@ import shutil
 import zlib
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -241,7 +242,8 @@ def _fill(
     progress: Callable[[int, int], None] | None,
 ) -> None:
     total = sum(job.part.stop - job.part.start for job in jobs)
-    workers = min(workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1, len(jobs))
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(workers or cores, len(jobs))
     done = 0
     # Fresh interpreters: a fork of a process that runs torch's threads can hang.
     context = multiprocessing.get_context("spawn")
@@ -251,6 +253,10 @@ def _fill(
                 done += count
                 if progress:
                     progress(done, total)
+        except BrokenProcessPool:
+            raise OSError(
+                "A worker process was ended from outside (out of memory?). Try again with --workers 1."
+            ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
@@ -263,6 +269,9 @@ def _finish(root: Path, source_name: str, options: dict[str, Any], spec: Spec, e
         spec = replace(
             spec, condition=_standard(spec.condition, np.load(root / f"{split}.condition.npy", mmap_mode="r"))
         )
+    for path in root.glob("*.npy"):
+        with open(path, "rb+") as file:
+            os.fsync(file.fileno())
     files = {p.name: {"bytes": p.stat().st_size, "crc32": _checksum(p)} for p in sorted(root.glob("*.npy"))}
     index = {
         "version": VERSION,

@@ -354,6 +354,15 @@ def test_noise_belongs_to_seed_sample_and_frame(name: str, kind: Kind) -> None:
     assert torch.equal(rolled(model, [5], samples=range(4)), drawn)
 
 
+@pytest.mark.parametrize("name", sorted({name for name, _ in TAKEN}))
+def test_noise_is_standard_normal_at_every_frame(name: str) -> None:
+    model = made(name, spec_of(next(kind for n, kind in TAKEN if n == name), 8, 8))
+    drawn = rollout.noise(model, 1, range(400), (0, 1, 7, 20)).flatten(2)
+    if drawn.numel():
+        assert drawn.mean((0, 2)).tolist() == pytest.approx([0] * 4, abs=0.1)
+        assert drawn.std((0, 2)).tolist() == pytest.approx([1] * 4, abs=0.1)
+
+
 @every_model
 def test_bytes_and_floats_are_the_same_picture(name: str, kind: Kind) -> None:
     model = made(name, spec_of(kind))

@@ -123,13 +123,6 @@ def test_by_epoch_moves_only_between_epochs() -> None:
     assert Progress(0.29, 2.9, 10).by_epoch() == Progress(0.2, 2, 10)
 
 
-@settings(max_examples=100, deadline=None)
-@given(st.one_of(RAMPS, STAIRS), st.floats(0.1, 10), share, st.floats(1, 50))
-def test_scaled(schedule: Schedule, factor: float, fraction: float, epochs: float) -> None:
-    progress = Progress(fraction, fraction * epochs, epochs)
-    assert schedules.scaled(schedule, factor)(progress) == pytest.approx(factor * schedule(progress), abs=1e-9)
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [

@@ -59,6 +59,7 @@ class Anchor(Model):
 
     feeds_back = False
     sampling = "scattered"
+    noise_span = 30
 
     def __init__(self, spec: Spec, config: Config = Config()) -> None:
         super().__init__(spec)

@@ -30,6 +30,7 @@ class Model(nn.Module, ABC):
         takes: the kinds of conditions it understands.
         feeds_back: whether its own frames go back in; if not, any rollout is one parallel call and cannot drift.
         sampling: how training clips are best drawn for it (`window` or `scattered`).
+        noise_span: frames between independent draws of its noise in a rollout (see `rollout.noise`).
 
     Raises:
         ValueError: the spec's condition is of a kind that the model does not take.
@@ -38,6 +39,7 @@ class Model(nn.Module, ABC):
     takes: ClassVar[frozenset[Kind]] = frozenset({"picture", "vector", "none"})
     feeds_back: ClassVar[bool] = True
     sampling: ClassVar[Sampling] = "window"
+    noise_span: ClassVar[int] = 1
     condition_mean: Tensor
     condition_std: Tensor
 

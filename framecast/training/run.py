@@ -170,10 +170,10 @@ def check(settings: Settings) -> None:
         raise ValueError(f"Say how long to train with one of --minutes, --steps or --epochs; given: {what}.")
     for name in (*given, "batch_size", "lr", "log_every"):
         if not getattr(settings, name) > 0:
-            raise ValueError(f"--{name.replace('_', '-')} must be above 0, not {getattr(settings, name)}.")
+            raise ValueError(f"--{name} must be above 0, not {getattr(settings, name)}.")
     if settings.clip_length < 2:
         raise ValueError(
-            f"--clip-length must be 2 or more (one given frame, one to predict), not {settings.clip_length}."
+            f"--clip_length must be 2 or more (one given frame, one to predict), not {settings.clip_length}."
         )
     if not 0 < settings.partial <= 1:
         raise ValueError(f"--partial is a share above 0 and up to 1, not {settings.partial}.")
@@ -181,5 +181,11 @@ def check(settings: Settings) -> None:
         try:
             schedules.parse(getattr(settings, name))
         except ValueError as error:
-            raise ValueError(f"--{name.replace('_', '-')}: {error}") from None
+            raise ValueError(f"--{name}: {error}") from None
+    if settings.schedule_unit == "epoch" and "per_epoch" in f"{settings.beta}{settings.tfr}{settings.lr_schedule}":
+        raise ValueError(
+            "Cycles inside an epoch (per_epoch) need --schedule_unit step: with epoch they would never move."
+        )
+    if settings.seed < 0:
+        raise ValueError(f"--seed is 0 or more, not {settings.seed}.")
     objective.Objective(settings.objective)

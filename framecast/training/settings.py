@@ -19,7 +19,7 @@ class Settings:
         clip_length: frames in a clip (T), the given ones included.
         partial: share of each episode that is used, from its start.
         lr: learning rate at its highest.
-        lr_schedule: factor on it over the run; see `framecast train --help-schedules`.
+        lr_schedule: factor on it over the run; a schedule such as cosine:warmup=0.02 or milestones:first=2,second=5.
         optim: the optimiser.
         weight_decay: of AdamW.
         clip_norm: the gradient's norm is cut to this.
