@@ -64,9 +64,8 @@ def main() -> None:
     options.out.parent.mkdir(parents=True, exist_ok=True)
     options.out.write_text(json.dumps(results, indent=1) + "\n")
     for name, found in results["ratios"].items():
-        print(
-            f"{name:40} {found['median']:7.1f} x the plain loop (asked: {ASKED[name]:g}; {found['low']:.1f} to {found['high']:.1f})"
-        )
+        span = f"{found['low']:.1f} to {found['high']:.1f}"
+        print(f"{name:40} {found['median']:7.1f} x the plain loop ({span}; asked: {ASKED[name]:g})")
     print(f"random 16-frame batches on one core      {results['batches_one_core']:,.0f} frames/s (asked: 20,000)")
     print(
         f"training anchor, peak memory             {results['anchor_training_peak_mib']:,.0f} MiB (asked: under 1,500)"

@@ -68,8 +68,8 @@ def noise(model: Model, seed: int, samples: Iterable[int], frames: Iterable[int]
     """(K, T, *noise_shape): the noise of each (seed, sample, frame), on the CPU.
 
     A model whose latents are slow things (light, the hang of clothes) has a `noise_span` above 1: between independent
-    draws that many frames apart the noise turns from one to the next. Every frame's noise is still N(0, I), and films do
-    not flicker.
+    draws that many frames apart the noise turns from one to the next. Every frame's noise is still N(0, I), and films
+    do not flicker.
     """
     frames, samples, span = list(frames), list(samples), model.noise_span
     generator = torch.Generator()

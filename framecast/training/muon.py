@@ -1,7 +1,7 @@
-"""Muon: momentum whose step on every weight matrix is made orthogonal (Jordan et al. 2024), AdamW for all other weights.
+"""Muon: momentum whose step on every weight matrix is made orthogonal (Jordan et al. 2024); AdamW for the rest.
 
-torch has it for plain matrices only; convolutions (o, i, k, k) are taken here as matrices (o, i k k). The step is scaled to
-AdamW's usual size (Liu et al. 2025, equation 4), so that one learning rate serves both.
+torch has it for plain matrices; convolutions (o, i, k, k) are taken here as matrices (o, i k k). The step is scaled
+to AdamW's usual size (Liu et al. 2025, equation 4), so that one learning rate serves both.
 """
 
 from __future__ import annotations

@@ -184,7 +184,7 @@ def check(settings: Settings) -> None:
             raise ValueError(f"--{name}: {error}") from None
     if settings.schedule_unit == "epoch" and "per_epoch" in f"{settings.beta}{settings.tfr}{settings.lr_schedule}":
         raise ValueError(
-            "Cycles inside an epoch (per_epoch) need --schedule_unit step: with epoch they would never move."
+            "Cycles inside an epoch (per_epoch) need --schedule_unit step, or they never move."
         )
     if settings.seed < 0:
         raise ValueError(f"--seed is 0 or more, not {settings.seed}.")
