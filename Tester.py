@@ -1,4 +1,4 @@
-"""System A of the course: predicts the test sequences. All of it is in framecast/lab.py; python Tester.py --help."""
+"""System A of the course: predicts the test sequences. All of it is in framecast/lab; python Tester.py --help."""
 
 from framecast.lab import tester_main
 

@@ -1,4 +1,4 @@
-"""System A of the course: trains. All of it is in framecast/lab.py; python Trainer.py --help has the flags."""
+"""System A of the course: trains. All of it is in framecast/lab; python Trainer.py --help has the flags."""
 
 from framecast.lab import trainer_main
 

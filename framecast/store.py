@@ -153,7 +153,7 @@ def pack(
         entries = {split: _layout(parts) for split, parts in plan.items() if parts}
         jobs = [job for split, parts in plan.items() if parts for job in _create(partial, split, parts, spec)]
         _fill(jobs, source_name, options, workers, progress)
-        _finish(partial, source_name, options, spec, entries)
+        _finish(partial, source_name, options, source.about(), spec, entries)
         os.replace(partial, out)
     except BaseException:
         shutil.rmtree(partial, ignore_errors=True)
@@ -262,7 +262,14 @@ def _fill(
             raise
 
 
-def _finish(root: Path, source_name: str, options: dict[str, Any], spec: Spec, entries: dict[str, list[Entry]]) -> None:
+def _finish(
+    root: Path,
+    source_name: str,
+    options: dict[str, Any],
+    about: dict[str, str],
+    spec: Spec,
+    entries: dict[str, list[Entry]],
+) -> None:
     """Statistics, checksums, and the index last: a folder without one is not a store."""
     if spec.condition.kind == "vector":
         split = "train" if "train" in entries else next(iter(entries))
@@ -277,6 +284,7 @@ def _finish(root: Path, source_name: str, options: dict[str, Any], spec: Spec, e
         "version": VERSION,
         "source": source_name,
         "options": {k: str(v) if isinstance(v, Path) else v for k, v in options.items()},
+        "about": about,
         "spec": spec.to_dict(),
         "splits": {split: [asdict(e) for e in found] for split, found in entries.items()},
         "files": files,

@@ -15,7 +15,10 @@ import torch
 from PIL import Image
 
 from framecast import checkpoint, lab, models, schedules
-from framecast.lab import Calendar, FastFirst, _settings, flags, read_start, save_course, trainer_main
+from framecast.lab import trainer_main
+from framecast.lab.calendar import Calendar, FastFirst, settings_of
+from framecast.lab.course_checkpoint import read_start, save_course
+from framecast.lab.flags import flags
 from framecast.report.film import read_film
 from framecast.rollout import noise
 from framecast.schedules import Progress
@@ -140,7 +143,7 @@ def course_epochs(o: Any) -> list[tuple[float, float, float]]:
 )
 def test_schedules_are_the_course_s(given: list[str]) -> None:
     o = options(*given)
-    made = _settings(o, Calendar(100, 40, o.fast_train_epoch if o.fast_train else 0), None)
+    made = settings_of(o, Calendar(100, 40, o.fast_train_epoch if o.fast_train else 0), None)
     found = []
     for epoch in range(o.num_epoch):
         progress = Progress(epoch / o.num_epoch, epoch, o.num_epoch)
@@ -197,6 +200,7 @@ def test_the_default_network_s_checkpoint_is_the_course_s(tmp_path: Path, refere
 def test_going_on_is_the_same_run(trained: Path, dance: Path, tmp_path: Path) -> None:
     """From the file of epoch 0: batches, noise, schedules and moments are those of the run that was not stopped."""
     shutil.copytree(trained / "store", tmp_path / "store")
+    shutil.copy(trained / "metrics.csv", tmp_path)
     more = ["--ckpt_path", str(trained / "epoch=0.ckpt"), "--store_visualization"]
     trainer_main(["--DR", str(dance), "--save_root", str(tmp_path), *SMALL, *SHORT, *FAST, *more])
     assert not (tmp_path / "epoch=0.ckpt").exists()
@@ -206,6 +210,8 @@ def test_going_on_is_the_same_run(trained: Path, dance: Path, tmp_path: Path) ->
         assert torch.equal(value, two["state_dict"][key]), key
     assert torch.equal(one["optimizer"]["state"][5]["exp_avg_sq"], two["optimizer"]["state"][5]["exp_avg_sq"])
     assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["epoch=1.gif", "epoch=2.gif"]
+    one, two = (out.joinpath("metrics.csv").read_text().splitlines() for out in (trained, tmp_path))
+    assert [row.split(",")[:2] for row in one] == [row.split(",")[:2] for row in two]  # every step once
 
 
 def course_file(reference: ModuleType, path: Path, **more: Any) -> Path:
@@ -221,7 +227,7 @@ def test_a_file_of_the_course_s_program(reference: ModuleType, tmp_path: Path) -
     start = read_start(str(course_file(reference, tmp_path / "c.ckpt")), o, tmp_path)
     assert (start.epochs, start.optimizer) == (4, None)
     assert "The optimiser's state is not in it" in str(start)
-    made = _settings(o, Calendar(10, 4, 0), start)
+    made = settings_of(o, Calendar(10, 4, 0), start)
     lr, tfr = (schedules.parse(text) for text in (made.lr_schedule, made.tfr))
     epochs = [Progress(e / 8, e, 8) for e in range(8)]
     np.testing.assert_allclose([made.lr * lr(p) for p in epochs[3:]], [1e-4, 1e-4, 1e-5, 1e-5, 1e-5])
@@ -245,6 +251,20 @@ def test_checkpoints_that_cannot_be_gone_on_from(
     ]:
         status, said = failed(capsys, trainer_main, [*there, *arguments])
         assert (status, words in said, said.count("Trainer.py:")) == (1, True, 1), said
+
+
+def test_nan_says_how_to_go_on_in_the_course_s_words(
+    trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not in those of `framecast train --resume`, which cannot go on with this run."""
+    for name in ("store", "checkpoints"):
+        shutil.copytree(trained / name, tmp_path / name)
+    last = tmp_path / "checkpoints" / "last.ckpt"
+    there = ["--DR", str(dance), "--save_root", str(tmp_path), *SMALL, *SHORT, *FAST]
+    more = ["--num_epoch", "4", "--lr", "1e30", "--ckpt_path", str(last)]
+    status, said = failed(capsys, trainer_main, [*there, *more])
+    assert (status, "--resume" in said) == (1, False), said
+    assert f"To go on from the last checkpoint: the same command with --ckpt_path {last}" in said
 
 
 def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:

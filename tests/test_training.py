@@ -71,13 +71,20 @@ def test_a_resumed_run_is_the_same_run_bit_for_bit(store: Store, tmp_path: Path,
     assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
 
 
-def test_metrics_are_added_to_when_a_run_resumes(store: Store, tmp_path: Path) -> None:
+def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
+    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    metrics = tmp_path / "run/metrics.csv"
     fit(store, "anchor", tmp_path / "run", settings(), extra=[StopAt(3)])
+    with open(metrics, "ab") as file:  # steps after the last checkpoint, the second cut off by a crash
+        file.write(b"4,0.5,1,9,9,9,9,9,9,9,9,9,,,,\r\n5,0.5")
     fit(store, "anchor", tmp_path / "run", settings(), resume=True)
-    with open(tmp_path / "run/metrics.csv", newline="") as file:
+    with open(metrics, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
-    assert all(float(row["train/kl"]) >= 0 and float(row["train/mse"]) > 0 for row in rows)
+    assert all(float(row["train/kl"]) >= 0 and 0 < float(row["train/mse"]) < 9 for row in rows)
+    assert f"{metrics}: 2 rows after step 3 are dropped" in capsys.readouterr().err
+    assert not list(metrics.parent.glob(".*"))
 
 
 def test_a_seed_decides_the_run_and_another_seed_another(store: Store, tmp_path: Path) -> None:
@@ -118,7 +125,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr("lightning.pytorch.Trainer.save_checkpoint", full)
-    with pytest.raises(OSError, match=r"last\.ckpt could not be written"):
+    with pytest.raises(OSError, match=r"last\.ckpt could not be written .*framecast train --resume .*run$"):
         fit(store, "anchor", tmp_path / "run", settings(), resume=True)
     assert (tmp_path / "run/checkpoints/last.ckpt").read_bytes() == before
     assert [p.name for p in (tmp_path / "run/checkpoints").iterdir()] == ["last.ckpt"]

@@ -37,6 +37,8 @@ def run(arguments: list[str]) -> int:
         f"{options.store}: {spec.height} x {spec.width} pixels, {spec.channels} channels, {spec.fps:g} frames a second"
     )
     print(f"condition: {spec.condition}; source: {store.index['source']}")
+    for key, value in store.index.get("about", {}).items():
+        print(f"{key}: {value}")
     print(table(rows, ["split", "episodes", "frames", "of each", "copy first (dB)", "copy last (dB)"]))
     print(
         "copy first / last: mean PSNR of repeating an episode's first frame (629 frames at most), and of showing the"

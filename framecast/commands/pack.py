@@ -50,6 +50,8 @@ def pack(options: dict[str, Any], source: str, out: str, workers: int | None) ->
     for split, entries in made.entries.items():
         print(f"{split:6} {len(entries):6} episodes {sum(e.frames for e in entries):8} frames")
     print(f"{made.spec.height} x {made.spec.width}, condition: {made.spec.condition}")
+    for key, value in made.index["about"].items():
+        print(f"{key}: {value}")
     print(
         f"Packed into {out}. Next: framecast info {out}\n"
         f"                      or: framecast train --data {out} --out runs/first --minutes 5"

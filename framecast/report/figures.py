@@ -196,6 +196,9 @@ def _value_axis(axes: Axes, panel: Panel, values: np.ndarray) -> None:
     axes.yaxis.set_major_locator(MaxNLocator(3 if panel.height < 1 else 5, steps=[1, 2, 5, 10]))
     if panel.log and values.min() >= 0 and values.max() > 0:
         lowest = max(values[values > 0].min(), values.max() / 1e4)  # a weight that starts at 0 would take all the room
+        if values.max() < 10 * lowest:  # within a decade a log axis has no ticks of its own
+            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+            return
         axes.set_yscale("log")
         axes.set_ylim(lowest / 1.2, values.max() * 1.2)
         marks = (1, 2, 5) if values.max() / lowest < 100 else (1,)

@@ -48,6 +48,10 @@ class Source(ABC):
     def read(self, part: Part) -> Episode:
         """Decodes one piece; called in worker processes. Raises ValueError naming the file at fault."""
 
+    def about(self) -> dict[str, str]:
+        """What was read where there was a choice (which camera): kept in the store and shown to people."""
+        return {}
+
     def episodes(self, split: str) -> Iterator[Episode]:
         """Whole episodes, one after another."""
         for name, parts in groupby(self.parts(split), key=lambda part: part.episode):

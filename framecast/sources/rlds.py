@@ -55,6 +55,9 @@ class Rlds(Source):
         self._counts = [column.shape[1] for column in self._columns(fields, len(frames), where)]
         self._index: list[Part] | None = None
 
+    def about(self) -> dict[str, str]:
+        return {"camera": f"{self.camera} (of {', '.join(self.cameras)})"}
+
     def spec(self) -> Spec:
         """Of the first record."""
         names = tuple(key.rsplit("/", 1)[-1] for key in self.conditions)

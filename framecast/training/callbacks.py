@@ -6,7 +6,8 @@ import csv
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,27 +21,44 @@ Validate = Callable[[Any, int], dict[str, float]]
 """(model, step) -> the numbers of a validation, `psnr` among them; it may also write samples."""
 
 
-def save(trainer: Trainer, path: Path) -> None:
-    """A checkpoint, whole or not at all: written beside its place, flushed to the disk, and renamed."""
+@contextmanager
+def _replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write to; it is flushed to the disk and takes the place of `path` when all went well."""
     partial = path.with_name(f".{path.name}.partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        trainer.save_checkpoint(partial)
+        yield partial
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
-    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
+    finally:
         partial.unlink(missing_ok=True)
+
+
+def save(trainer: Trainer, path: Path, hint: str) -> None:
+    """A checkpoint, whole or not at all. Raises OSError that says by `hint` how the run goes on once there is room."""
+    try:
+        with _replacing(path) as partial:
+            trainer.save_checkpoint(partial)
+    except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         raise OSError(
-            f"{path} could not be written ({error}). The one before it is untouched; make room and --resume."
+            f"{path} could not be written ({error}). The one before it is untouched. Make room; to go on: {hint}"
         ) from error
 
 
 class Keeper(Callback):
-    """Keeps `last.ckpt`; on Ctrl-C finishes the step and saves; on NaN stops and keeps the batch."""
+    """Keeps `last.ckpt`; on Ctrl-C finishes the step and saves; on NaN stops and keeps the batch.
 
-    def __init__(self, folder: Path, every_seconds: float = 60.0) -> None:
+    Args:
+        folder: of the run.
+        every_seconds: from one `last.ckpt` to the next.
+        hint: the command that goes on with the run, in words for the user; None: that of `framecast train`.
+    """
+
+    def __init__(self, folder: Path, every_seconds: float = 60.0, hint: str | None = None) -> None:
         self.folder, self.every = folder, every_seconds
+        self.last = folder / "checkpoints" / "last.ckpt"
+        self.hint = hint or f"framecast train --resume {folder}"
         self.interrupted = False
         self._saved = 0.0
         self._batch: Any = None
@@ -70,10 +88,10 @@ class Keeper(Callback):
             trainer.should_stop = True
         if seconds - self._saved > self.every:
             self._saved = seconds
-            save(trainer, self.folder / "checkpoints" / "last.ckpt")
+            save(trainer, self.last, self.hint)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        save(trainer, self.folder / "checkpoints" / "last.ckpt")
+        save(trainer, self.last, self.hint)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for number, handler in getattr(self, "_before", {}).items():
@@ -87,15 +105,20 @@ class Keeper(Callback):
         path.parent.mkdir(parents=True, exist_ok=True)
         weights = pl_module.state_dict()
         torch.save({"batch": vars(self._batch), "step": step, "state_dict": weights}, path)
+        full = "" if trainer.precision == "32-true" else ", or --precision 32 of `framecast train`"
+        go_on = f" To go on from the last checkpoint: {self.hint}" if self.last.is_file() else ""
         exception.args = (
             f"At step {step} {exception} is not finite (NaN or infinite). Training stopped before the weights changed; "
-            f"the batch and weights are in {path}. Try a lower --lr, or --precision 32. "
-            f"To go on from the last checkpoint: framecast train --resume {self.folder}",
+            f"the batch and weights are in {path}. Try a lower --lr{full}.{go_on}",
         )
 
 
+def _keeper(trainer: Trainer) -> Keeper:
+    return next(c for c in trainer.callbacks if isinstance(c, Keeper))  # type: ignore[attr-defined]
+
+
 class Log(Callback):
-    """Rows of metrics.csv (added to when a run resumes) and of TensorBoard."""
+    """Rows of metrics.csv (added to when a run resumes, every step once) and of TensorBoard."""
 
     columns: tuple[str, ...] = (
         "step",
@@ -133,6 +156,21 @@ class Log(Callback):
         for logger in trainer.loggers:
             logger.log_metrics(values, trainer.global_step)
 
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        if self.path.is_file():  # not earlier: where the run stands is known from here on
+            self._forget_after(trainer.global_step)
+
+    def _forget_after(self, step: int) -> None:
+        """Drops the rows of the steps that a resumed run does again, and says how many."""
+        head, *rows = self.path.read_bytes().splitlines(keepends=True) or [b""]
+        numbers = (row.partition(b",")[0] for row in rows)
+        kept = [row for row, number in zip(rows, numbers, strict=True) if number.isdigit() and int(number) <= step]
+        if len(kept) < len(rows):
+            with _replacing(self.path) as partial:
+                partial.write_bytes(b"".join([head, *kept]))
+            lost = len(rows) - len(kept)
+            print(f"{self.path}: {lost} rows after step {step} are dropped; they are made again.", file=sys.stderr)
+
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
@@ -158,8 +196,7 @@ class Validation(Callback):
             self._run(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        interrupted = any(isinstance(c, Keeper) and c.interrupted for c in trainer.callbacks)  # type: ignore[attr-defined]
-        if self.times and not interrupted and self.at_step != trainer.global_step:
+        if self.times and not _keeper(trainer).interrupted and self.at_step != trainer.global_step:
             self._run(trainer, pl_module)
 
     def _run(self, trainer: Trainer, module: LightningModule) -> None:
@@ -171,7 +208,7 @@ class Validation(Callback):
         self.rows.row(trainer, module, {f"val/{k}": v for k, v in found.items()})
         if found["psnr"] > self.best:
             self.best = found["psnr"]
-            save(trainer, self.folder / "checkpoints" / "best.ckpt")
+            save(trainer, self.folder / "checkpoints" / "best.ckpt", _keeper(trainer).hint)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "done": self.done, "at_step": self.at_step}

@@ -1,0 +1,101 @@
+"""epoch={n}.ckpt, a checkpoint in the course's form: written, read, and gone on from."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from framecast import checkpoint
+from framecast.lab.flags import DIMS, Options
+from framecast.report.film import replacing
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a checkpoint says of where training stood: epochs done, and what the last of them was done with."""
+
+    path: Path
+    weights: dict[str, Any]
+    optimizer: dict[str, Any] | None = None
+    epochs: int = 0
+    lr: float | None = None
+    tfr: float | None = None
+    best: float = float("-inf")
+    exact: bool = False  # the run's own last.ckpt: Lightning takes it up, in the middle of an epoch too
+
+    def __str__(self) -> str:
+        if self.exact:
+            return f"Going on exactly where {self.path} was written."
+        if not self.epochs:
+            return f"Weights from {self.path}, which says nothing of epochs: the schedules begin anew."
+        moments = "" if self.optimizer else " The optimiser's state is not in it and begins anew."
+        return f"Going on from {self.path} with epoch {self.epochs}, its lr and teacher forcing ratio.{moments}"
+
+    def put(self, module: Any, optimizer: torch.optim.Optimizer) -> None:
+        """Gives the module its weights and the optimiser its moments; what that is set to is for the flags to say."""
+        checkpoint.fit(module.model, self.weights, self.path)
+        if not self.optimizer:
+            return
+        groups = optimizer.state_dict()["param_groups"]
+        optimizer.load_state_dict({"state": self.optimizer["state"], "param_groups": groups})
+        for weight, state in optimizer.state.items():
+            for name, value in state.items():
+                if value.shape == weight.shape:  # laid out like the weight: the fused step reads both in line
+                    state[name] = torch.empty_like(weight).copy_(value)
+
+
+def read_start(path: str, options: Options, out: Path) -> Start:
+    """Reads the checkpoint that training goes on from.
+
+    Raises:
+        FileNotFoundError: it is not there.
+        ValueError: it is no checkpoint, of another network, or its epochs are done already.
+    """
+    file = checkpoint.locate(path)
+    data = checkpoint.read(file)
+    if own := data.get(checkpoint.OWN):
+        config = own.get("config", {})
+        if own.get("model") != "pose_cvae" or config.get("sigmoid"):
+            raise ValueError(f"{file} is not of the course's network. Go on with it by `framecast train --resume`.")
+        weights = {k.removeprefix("model."): v for k, v in data["state_dict"].items() if k.startswith("model.")}
+        start = Start(file, weights, exact=file.resolve() == (out / "checkpoints" / "last.ckpt").resolve())
+    else:
+        config, saved = checkpoint.course_config(file, data["state_dict"]), data.get("optimizer")
+        if not (isinstance(saved, dict) and {"state", "param_groups"} <= set(saved)):
+            saved = None  # in files of the course's program this is the weights again
+        done, best = int(data.get("last_epoch", -1)) + 1, float(data.get("best_psnr", "-inf"))
+        start = Start(file, data["state_dict"], saved, done, data.get("lr"), data.get("tfr"), best)
+    other = [f"--{name} {config[name]}" for name in DIMS if config[name] != getattr(options, name)]
+    if other:
+        raise ValueError(f"{file} was trained with other dimensions. Give its own: {' '.join(other)}")
+    if start.epochs >= options.num_epoch:
+        raise ValueError(
+            f"{file} has {start.epochs} epochs done; --num_epoch {options.num_epoch} leaves none to train."
+        )
+    return start
+
+
+def save_course(path: Path, module: Any, optimizer: Any, epoch: int, best: float | None = None) -> None:
+    """Writes a checkpoint in the course's form, whole or not at all, its tensors on the CPU.
+
+    Two things differ: `optimizer` is the optimiser's state, and `best_psnr` of the validations so far stands beside it.
+
+    Raises:
+        OSError: the disk.
+    """
+
+    def plain(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: plain(inner) for key, inner in value.items()}
+        return value.detach().cpu().contiguous() if isinstance(value, torch.Tensor) else value
+
+    data = {"state_dict": plain(dict(module.model.state_dict())), "optimizer": plain(optimizer.state_dict())}
+    data |= {"lr": module.logged["lr"], "tfr": module.logged["tfr"], "last_epoch": epoch}
+    try:
+        with replacing(path) as partial:
+            torch.save(data if best is None else {**data, "best_psnr": best}, partial)
+    except RuntimeError as error:  # torch's word for a full disk
+        raise OSError(f"{path} could not be written ({error}). The one before it is untouched.") from error

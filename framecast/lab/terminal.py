@@ -1,0 +1,56 @@
+"""What both programs do at the terminal: say the device, show how far they are, and leave with a line and a status."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from framecast.lab.flags import Options
+
+
+def leave(program: str, work: Callable[[], int]) -> None:
+    """Works; says what goes wrong in a line, and leaves with a status that is not 0."""
+    try:
+        status = work()
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        status = 130
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("FRAMECAST_TRACEBACK"):
+            raise
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}."
+        print(f"{program}: {text}", file=sys.stderr)
+        status = 1
+    if status:
+        sys.exit(status)
+
+
+def device(o: Options) -> str:
+    """Picks the device, and says which and why. Raises ValueError where there is none of that name."""
+    from framecast.training.run import pick_device
+
+    picked = pick_device(o.device or "auto").type
+    why = "" if o.device else " (torch sees a GPU)" if picked == "cuda" else " (torch sees no GPU)"
+    print(f"device: {picked}{why}")
+    if o.gpu > 1:
+        print(f"--gpu {o.gpu}: framecast uses one GPU.")
+    return picked
+
+
+@contextmanager
+def bar(what: str) -> Iterator[Callable[[int, int], None]]:
+    """A progress bar; call it with the frames done and the frames in all."""
+    from tqdm import tqdm
+
+    pause = 0.1 if sys.stderr.isatty() else 20.0
+    with tqdm(desc=what, unit=" frames", mininterval=pause, maxinterval=pause, file=sys.stderr) as shown:
+
+        def update(done: int, total: int) -> None:
+            shown.total = total
+            shown.update(done - shown.n)
+
+        yield update

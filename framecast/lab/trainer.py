@@ -1,0 +1,97 @@
+"""Trainer.py: framecast's training in the course's epochs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, TypeVar
+
+import yaml
+from lightning.pytorch import Callback, LightningModule, Trainer
+
+from framecast.data import Batches
+from framecast.lab.calendar import Calendar, FastFirst, settings_of
+from framecast.lab.course_checkpoint import Start, read_start, save_course
+from framecast.lab.dataset import packed
+from framecast.lab.flags import DIMS, Options
+from framecast.lab.terminal import device
+from framecast.lab.validation import validator
+from framecast.report.film import replacing
+from framecast.report.run import training_figures
+from framecast.training import run as training
+from framecast.training.callbacks import Keeper, Validation
+
+Found = TypeVar("Found", bound=Callback)
+
+
+def train(o: Options) -> int:
+    """Trains into OUT; returns the status to leave with."""
+    out = Path(o.save_root)
+    start = read_start(o.ckpt_path, o, out) if o.ckpt_path else None
+    if start is None and (any(out.glob("epoch=*.ckpt")) or (out / "metrics.csv").exists()):
+        raise FileExistsError(f"{out} holds an earlier run. Go on with it by --ckpt_path, or give another --save_root.")
+    device(o)
+    store = packed(o, out)
+    full, fast = (Batches(store, "train", o.batch_size, o.train_vi_len, partial=p) for p in (o.partial, o.fast_partial))
+    calendar = Calendar(len(full), len(fast), o.fast_train_epoch if o.fast_train else 0)
+    settings = settings_of(o, calendar, start)
+    _write_flags(o, out)
+    print(f"{len(full)} steps an epoch" + (f", {len(fast)} in the first {calendar.shorts}" if calendar.shorts else ""))
+    print(told := training.describe(settings, store.spec.values))
+    if "WARNING" in told:
+        print("         The course's programs have no such options; `framecast train --model pose_cvae` has.")
+    if start:
+        print(start)
+    validate = validator(o, store, out, calendar) if store.entries.get("val") else None
+    if validate is None:
+        print(f"{o.DR} has no val: the run is not validated.")
+    course = Course(o, out, calendar, FastFirst(fast, full, calendar.steps(calendar.shorts)), start)
+    config, resume = {name: getattr(o, name) for name in DIMS}, bool(start and start.exact)
+    keeper = training.fit(store, settings, "pose_cvae", config, out, validate, resume, extra=[course])
+    training_figures(out)
+    if keeper.interrupted:
+        print(f"Saved. To go on: {keeper.hint}")
+        return 130
+    last = out / f"epoch={o.num_epoch - 1}.ckpt"
+    print(f"Trained: {last}. Beside it: metrics.csv, training.png, and the validation with its GIF.")
+    print(f"Next: python Tester.py --DR {o.DR} --save_root {out} --ckpt_path {last}")
+    return 0
+
+
+def _write_flags(o: Options, out: Path) -> None:
+    """OUT/lab.yaml: the flags of the run, and the versions and commit it is made with."""
+    with replacing(out / "lab.yaml") as partial:
+        partial.write_text(yaml.safe_dump({**vars(o), "made_with": training.provenance()}, sort_keys=False))
+
+
+class Course(Callback):
+    """Makes framecast's training the course's: its epochs, its checkpoints, and going on from one."""
+
+    def __init__(self, o: Options, out: Path, calendar: Calendar, batches: FastFirst, start: Start | None) -> None:
+        self.o, self.out, self.calendar, self.batches, self.start = o, out, calendar, batches, start
+
+    def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        pl_module.epoch_of = self.calendar.epoch  # type: ignore[assignment]
+        trainer.datamodule.batches = self.batches  # type: ignore[attr-defined]
+        if keeper := _find(trainer, Keeper):
+            keeper.hint = f"the same command with --ckpt_path {self.out / 'checkpoints' / 'last.ckpt'}"
+        start = self.start
+        if start is None or start.exact:
+            return
+        start.put(pl_module, trainer.optimizers[0])
+        # Batches, noise and schedules hang on the number of steps done alone: the run goes on as if never stopped.
+        loop = trainer.fit_loop.epoch_loop.automatic_optimization
+        loop.optim_progress.optimizer.step.total.completed = self.calendar.steps(start.epochs)
+        if validation := _find(trainer, Validation):
+            validation.done, validation.best = start.epochs, start.best
+
+    def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
+        done = self.calendar.epoch(trainer.global_step)
+        number = int(done) - 1
+        if done == int(done) and (number % self.o.per_save == 0 or done == self.o.num_epoch):
+            validation = _find(trainer, Validation)
+            best = validation.best if validation else None
+            save_course(self.out / f"epoch={number}.ckpt", pl_module, trainer.optimizers[0], number, best)
+
+
+def _find(trainer: Trainer, kind: type[Found]) -> Found | None:
+    return next((c for c in trainer.callbacks if isinstance(c, kind)), None)  # type: ignore[attr-defined]
