@@ -17,8 +17,8 @@ from typing import BinaryIO
 
 import numpy as np
 
+from framecast.atomic import replacing
 from framecast.metrics.frame import psnr, ssim
-from framecast.report.film import replacing
 from framecast.sources._files import Faults, pictures_of
 from framecast.sources._pictures import resize
 

@@ -15,7 +15,7 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 
 # The data's journey. A file imports from its own room and from rooms above it, never from one below.
 ORDER = (
-    "values", "sources", "store", "data", "nets", "schedules", "objective", "models", "rollout", "checkpoint",
+    "atomic", "values", "sources", "store", "data", "nets", "schedules", "objective", "models", "rollout", "checkpoint",
     "predictor", "training", "metrics", "protocols", "evaluate", "report", "serve", "submission", "lab", "commands",
     "cli",
 )  # fmt: skip

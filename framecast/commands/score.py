@@ -66,7 +66,7 @@ def write(path: Path, scored: list[Any], options: Any) -> Path:
     import csv
     import json
 
-    from framecast.report.film import replacing
+    from framecast.atomic import replacing
 
     names = ("psnr", "ssim", "copy_psnr", "copy_ssim")
     with replacing(path) as partial, open(partial, "w", newline="") as file:

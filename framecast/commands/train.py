@@ -176,7 +176,7 @@ def _fit(
     keeper = training.fit(store, settings, model, config, out, validate, resume=resolved is None, resolved=resolved)
     training_figures(out)
     if keeper.interrupted:
-        print(f"Saved. To go on: framecast train --resume {out}")
+        print(f"Saved. To go on: {keeper.hint}")
         return 130
     print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
     split = " --split val" if validate else ""

@@ -9,8 +9,8 @@ from typing import Any
 import torch
 
 from framecast import checkpoint
+from framecast.atomic import replacing
 from framecast.lab.flags import DIMS, Options
-from framecast.report.film import replacing
 
 
 @dataclass(frozen=True)

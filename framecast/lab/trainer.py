@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from framecast.atomic import replacing
 from framecast.data import Batches
 from framecast.lab.calendar import Calendar, FastFirst, settings_of
 from framecast.lab.course_checkpoint import Start, read_start, save_course
@@ -15,10 +16,9 @@ from framecast.lab.dataset import packed
 from framecast.lab.flags import DIMS, Options
 from framecast.lab.terminal import device
 from framecast.lab.validation import validator
-from framecast.report.film import replacing
 from framecast.report.run import training_figures
 from framecast.training import run as training
-from framecast.training.callbacks import Keeper, Validation
+from framecast.training.callbacks import Validation
 
 Found = TypeVar("Found", bound=Callback)
 
@@ -46,7 +46,8 @@ def train(o: Options) -> int:
         print(f"{o.DR} has no val: the run is not validated.")
     course = Course(o, out, calendar, FastFirst(fast, full, calendar.steps(calendar.shorts)), start)
     config, resume = {name: getattr(o, name) for name in DIMS}, bool(start and start.exact)
-    keeper = training.fit(store, settings, "pose_cvae", config, out, validate, resume, extra=[course])
+    hint = f"the same command with --ckpt_path {out / 'checkpoints' / 'last.ckpt'}"
+    keeper = training.fit(store, settings, "pose_cvae", config, out, validate, resume, extra=[course], hint=hint)
     training_figures(out)
     if keeper.interrupted:
         print(f"Saved. To go on: {keeper.hint}")
@@ -72,8 +73,6 @@ class Course(Callback):
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.epoch_of = self.calendar.epoch  # type: ignore[assignment]
         trainer.datamodule.batches = self.batches  # type: ignore[attr-defined]
-        if keeper := _find(trainer, Keeper):
-            keeper.hint = f"the same command with --ckpt_path {self.out / 'checkpoints' / 'last.ckpt'}"
         start = self.start
         if start is None or start.exact:
             return

@@ -10,17 +10,16 @@ import difflib
 import io
 import itertools
 import math
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from PIL import Image, ImageSequence
+
+from framecast.atomic import replacing
 
 Frames = Iterable[np.ndarray]  # an array (T, H, W, C), a `Panels`, or an iterator of (H, W, C)
 
@@ -60,21 +59,6 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
     with replacing(path) as partial:
         WRITERS[suffix](partial, _checked(frames, axes=(3, 4) if suffix == ".npz" else (3,)), fps)
     return path
-
-
-@contextmanager
-def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write a file or folder to; it takes the place of `path` when the block ends well."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-        partial = Path(scratch) / path.name
-        yield partial
-        for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
-            with file.open("rb+") as handle:
-                os.fsync(handle.fileno())
-        if partial.is_dir() and path.is_dir():
-            os.replace(path, Path(scratch) / "older")  # a folder that is not empty cannot be replaced in one move
-        os.replace(partial, path)
 
 
 def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:

@@ -13,8 +13,8 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image, ImageDraw
 
+from framecast.atomic import replacing
 from framecast.report.figures import BLACK, BLUE, DPI, SOFT, clean, save
-from framecast.report.film import replacing
 from framecast.report.panels import enlarge, fit, font
 
 

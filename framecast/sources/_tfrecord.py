@@ -15,6 +15,8 @@ from pathlib import Path
 import google_crc32c
 import numpy as np
 
+from framecast.atomic import replacing
+
 Values = list[bytes] | np.ndarray  # bytes, or float32 (N,), or int64 (N,)
 _BYTES, _FLOAT, _INT = 1, 2, 3
 _VARINT, _EIGHT, _LENGTH, _FOUR = 0, 1, 2, 5  # wire types
@@ -68,15 +70,11 @@ def record_at(path: Path, offset: int, number: int) -> bytes:
 
 def write_records(path: Path, data: Iterable[bytes]) -> None:
     """Writes a TFRecord file; it appears under its name only when it is whole."""
-    temporary = path.with_name(path.name + ".tmp")
-    with temporary.open("wb") as file:
+    with replacing(path) as partial, open(partial, "wb") as file:
         for record in data:
             length = struct.pack("<Q", len(record))
             for piece in (length, struct.pack("<I", masked_crc(length)), record, struct.pack("<I", masked_crc(record))):
                 file.write(piece)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)
 
 
 def parse_example(data: bytes, where: str) -> dict[str, memoryview]:

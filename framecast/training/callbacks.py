@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import csv
-import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +13,17 @@ import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
 from tqdm import tqdm
 
+from framecast.atomic import replacing
 from framecast.training.module import TrainingModule
 
 Validate = Callable[[Any, int], dict[str, float]]
 """(model, step) -> the numbers of a validation, `psnr` among them; it may also write samples."""
 
 
-@contextmanager
-def _replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write to; it is flushed to the disk and takes the place of `path` when all went well."""
-    partial = path.with_name(f".{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield partial
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    finally:
-        partial.unlink(missing_ok=True)
-
-
 def save(trainer: Trainer, path: Path, hint: str) -> None:
     """A checkpoint, whole or not at all. Raises OSError that says by `hint` how the run goes on once there is room."""
     try:
-        with _replacing(path) as partial:
+        with replacing(path) as partial:
             trainer.save_checkpoint(partial)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
         raise OSError(
@@ -166,7 +151,7 @@ class Log(Callback):
         numbers = (row.partition(b",")[0] for row in rows)
         kept = [row for row, number in zip(rows, numbers, strict=True) if number.isdigit() and int(number) <= step]
         if len(kept) < len(rows):
-            with _replacing(self.path) as partial:
+            with replacing(self.path) as partial:
                 partial.write_bytes(b"".join([head, *kept]))
             lost = len(rows) - len(kept)
             print(f"{self.path}: {lost} rows after step {step} are dropped; they are made again.", file=sys.stderr)

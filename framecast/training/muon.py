@@ -57,7 +57,8 @@ class Muon(torch.optim.Optimizer):
                 loss = closure()
         for group in self.param_groups:
             given = [p for p in group["params"] if p.grad is not None]
-            torch._foreach_mul_(given, 1 - group["lr"] * group["weight_decay"])
+            for p in given:
+                p.mul_(1 - group["lr"] * group["weight_decay"])
             (self._muon if group["muon"] else self._adam)(given, group)
         return loss
 

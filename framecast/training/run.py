@@ -74,6 +74,7 @@ def fit(
     quiet: bool = False,
     extra: Sequence[Callback] = (),
     resolved: dict[str, Any] | None = None,
+    hint: str | None = None,
 ) -> Keeper:
     """Trains into a run folder.
 
@@ -88,6 +89,7 @@ def fit(
         quiet: no progress bar.
         extra: callbacks of the caller.
         resolved: of a new run: its whole configuration, kept in the folder that is made for it.
+        hint: how a user goes on with this run; None: by `framecast train --resume`.
 
     Raises:
         ValueError: settings that cannot be; FloatingPointError: NaN; OSError: the disk.
@@ -108,7 +110,7 @@ def fit(
     if resolved is not None:  # only now, so that what is refused leaves no folder
         prepare(out, resolved)
     log = Log(out / "metrics.csv", settings.log_every)
-    keeper = Keeper(out)
+    keeper = Keeper(out, hint=hint)
     callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
     if validate is not None and settings.validations:
         callbacks.insert(1, Validation(validate, out, log, settings.validations))
@@ -183,9 +185,7 @@ def check(settings: Settings) -> None:
         except ValueError as error:
             raise ValueError(f"--{name}: {error}") from None
     if settings.schedule_unit == "epoch" and "per_epoch" in f"{settings.beta}{settings.tfr}{settings.lr_schedule}":
-        raise ValueError(
-            "Cycles inside an epoch (per_epoch) need --schedule_unit step, or they never move."
-        )
+        raise ValueError("Cycles inside an epoch (per_epoch) need --schedule_unit step, or they never move.")
     if settings.seed < 0:
         raise ValueError(f"--seed is 0 or more, not {settings.seed}.")
     objective.Objective(settings.objective)

@@ -1,0 +1,24 @@
+"""Writing that happens whole or not at all: beside its place, flushed to the disk, then renamed."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A name beside `path` to write a file or folder to; it takes the place of `path` when the block ends well."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        partial = Path(scratch) / path.name
+        yield partial
+        for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
+            with file.open("rb+") as handle:
+                os.fsync(handle.fileno())
+        if partial.is_dir() and path.is_dir():
+            os.replace(path, Path(scratch) / "older")  # a folder that is not empty cannot be replaced in one move
+        os.replace(partial, path)
