@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, flat, timed
-from framecast.nets.conv import Pyramid, Residual, norm
+from framecast.nets.conv import Norm, Pyramid, Residual
 from framecast.values import Gaussian, Spec, Step, unit
 
 
@@ -29,7 +29,7 @@ class Config:
         memory: of vector conditions: size of the recurrent summary of what was done since the given frame.
     """
 
-    widths: tuple[int, ...] = (32, 64, 96)
+    widths: tuple[int, ...] = (48, 64, 96)
     blocks: tuple[int, ...] = (2, 2, 2)
     latent: int = 8
     memory: int = 128
@@ -142,7 +142,7 @@ class Posterior(nn.Module):
     def __init__(self, spec: Spec, widths: tuple[int, ...], patch: int, latent: int) -> None:
         super().__init__()
         self.frame_net = Pyramid(spec.channels, widths, patch, [0, 0, 1])
-        self.norm = norm(widths[-1])
+        self.norm = Norm(widths[-1])
         self.head = nn.Linear(widths[-1], 2 * latent)
         nn.init.zeros_(self.head.weight)
         nn.init.zeros_(self.head.bias)
@@ -169,7 +169,7 @@ class Decoder(nn.Module):
         self.levels = nn.ModuleList(
             nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, config.blocks, strict=True)
         )
-        self.norm = norm(widths[0])
+        self.norm = Norm(widths[0])
         # Per pixel: the new colour, and how far it replaces the given frame's.
         self.out = nn.Conv2d(widths[0], (spec.channels + 1) * patch * patch, 3, padding=1)
         # It begins near a copy of the given frame, which little motion makes hard to beat.

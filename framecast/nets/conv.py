@@ -9,21 +9,29 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the field's name for it)
 
 
-def norm(channels: int) -> nn.GroupNorm:
-    """Group normalisation with about 8 channels a group. A norm per pixel in its place cost 2 dB."""
-    groups = next(g for g in range(max(1, channels // 8), 0, -1) if channels % g == 0)
-    return nn.GroupNorm(groups, channels)
+class Norm(nn.GroupNorm):
+    """Group normalisation with about 8 channels a group. A norm per pixel in its place cost 2 dB.
+
+    It is computed in float32 whatever comes in: on a CPU that is five times as fast as in bf16, and more exact.
+    """
+
+    def __init__(self, channels: int) -> None:
+        groups = next(g for g in range(max(1, channels // 8), 0, -1) if channels % g == 0)
+        super().__init__(groups, channels)
+
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.float()).to(input.dtype)
 
 
 class Residual(nn.Module):
     """x + conv(silu(conv(norm(x)))), (N, C, H, W) to the same shape. Starts as the identity.
 
-    One norm a block: on a CPU in bf16 a group norm costs as much as a convolution.
+    One norm a block: beside convolutions in bf16 norms are not cheap.
     """
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.norm = norm(channels)
+        self.norm = Norm(channels)
         self.conv1 = nn.Conv2d(channels, channels, 3, padding=1)
         self.conv2 = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.conv2.weight)

@@ -21,7 +21,7 @@ class Settings:
         lr: learning rate at its highest.
         lr_schedule: factor on it over the run; a schedule such as cosine:warmup=0.02 or milestones:first=2,second=5.
         optim: the optimiser.
-        weight_decay: of AdamW.
+        weight_decay: decoupled, of AdamW and Muon.
         clip_norm: the gradient's norm is cut to this.
         objective: calibrated or learned (Gaussian with one sigma), or mse (the course's MSE + beta KL).
         beta: weight of the KL: a number, or a schedule such as cyclical:cycles=10,ratio=0.5.
