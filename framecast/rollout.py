@@ -168,8 +168,6 @@ def gains_from_bf16(device: torch.device) -> bool:
     """Whether this device multiplies bf16 faster than float32."""
     if device.type == "cuda":
         return torch.cuda.is_bf16_supported()
-    return device.type == "cpu" and bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and _avx512_bf16()
-
-
-def _avx512_bf16() -> bool:
-    return bool(getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)())
+    # On other CPUs bf16 is emulated, and slower than float32.
+    avx512_bf16 = getattr(torch.cpu, "_is_avx512_bf16_supported", bool)
+    return device.type == "cpu" and torch.backends.mkldnn.is_available() and bool(avx512_bf16())

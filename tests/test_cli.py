@@ -120,6 +120,19 @@ def test_config_file_with_an_unknown_key(place: Path, tmp_path: Path, capsys: py
     assert "'stepz'" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", [p.stem for p in (ROOT / "framecast" / "recipes").glob("*.yaml")])
+def test_every_recipe_holds_settings_that_are_there(name: str) -> None:
+    import argparse
+
+    from framecast.commands import train
+
+    parser, values = train._parser(argparse.Namespace(model=None, recipe=name, config=None))
+    assert values["model"] in ("anchor", "pose_cvae")
+    assert (ROOT / "framecast" / "recipes" / f"{name}.yaml").read_text().startswith("# ")
+    defaults = parser.get_defaults()
+    assert all(defaults[key] == value for key, value in values.items() if not isinstance(value, dict))
+
+
 def test_a_config_of_a_run_repeats_it_and_the_command_line_overrides(place: Path, tmp_path: Path) -> None:
     config = str(place / "run-dances" / "config.yaml")
     assert cli.main(["train", "--config", config, "--out", str(tmp_path / "again"), "--steps", "2"]) == 0
