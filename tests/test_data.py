@@ -161,7 +161,7 @@ def test_a_clip_may_fill_its_episode(coded_stores: dict[Kind, Store]) -> None:
 
 def test_clips_that_do_not_fit_are_refused(coded_stores: dict[Kind, Store]) -> None:
     store = coded_stores["picture"]
-    with pytest.raises(ValueError, match=f"Clips of 10 .* {store.root} has 9 frames. Give a smaller --clip-length"):
+    with pytest.raises(ValueError, match=f"Clips of 10 .* {store.root} has 9 frames. Give a smaller --clip_length"):
         Batches(store, "train", 2, 10)
     with pytest.raises(ValueError, match="no 'val' episodes"):
         Batches(store, "val", 2, 4)
