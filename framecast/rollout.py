@@ -127,18 +127,18 @@ def roll(
         return unit(values.to(device)).unsqueeze(0).expand(len(samples), *values.shape)
 
     with autocast(device):
-        state = model.start(
-            unit(frames.to(device)).unsqueeze(0).expand(len(samples), *frames.shape), many(next(pieces))
-        )
-        begin = 0
-        for piece in pieces:
-            count = piece if isinstance(piece, int) else len(piece)
-            eps = noise(model, seed, samples, range(begin, begin + count)).to(device)
-            times = torch.arange(count, device=device).expand(len(samples), count)
+        first = unit(frames.to(device)).unsqueeze(0).expand(len(samples), *frames.shape)
+        state = model.start(first, many(next(pieces)))
+    begin = 0
+    for piece in pieces:
+        count = piece if isinstance(piece, int) else len(piece)
+        eps = noise(model, seed, samples, range(begin, begin + count)).to(device)
+        times = torch.arange(count, device=device).expand(len(samples), count)
+        with autocast(device):  # closed before the yield: what the caller does in between is the caller's
             state, cues = model.look(state, many(piece), times, None)
             state, drawn = _free(model, state, cues, eps * 0 if mean else eps)
-            begin += count
-            yield drawn.clamp(0, 1)
+        begin += count
+        yield drawn.clamp(0, 1)
 
 
 def _free(model: Model, state: Any, cues: Any, eps: Tensor) -> tuple[Any, Tensor]:

@@ -11,9 +11,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from framecast.models.base import Model, flat, timed
+from framecast.models.base import Model, each, flat, timed
 from framecast.nets import course
 from framecast.values import Gaussian, Spec, Step, unit
+
+PIECE = 6  # frames decoded together: more would leave the processor's cache
 
 
 @dataclass(frozen=True)
@@ -119,8 +121,12 @@ class PoseCVAE(Model):
         assert cues.features is not None, "a model that feeds back is parallel only where the truth is fed"
         first = self.frame_transformation(_last(state.frame))[:, None]
         before = torch.cat([first, cues.features[:, :-1]], 1)
-        frames = self._decode(flat(before), flat(cues), flat(noise))
-        return Step(timed(frames, len(noise)), cues.posterior)
+        before, flat_cues, flat_noise = flat(before), flat(cues), flat(noise)
+        frames = [
+            self._decode(before[i : i + PIECE], each(flat_cues, lambda x: x[i : i + PIECE]), flat_noise[i : i + PIECE])  # noqa: B023
+            for i in range(0, len(before), PIECE)
+        ]
+        return Step(timed(torch.cat(frames), len(noise)), cues.posterior)
 
     def _decode(self, features: Tensor, cue: Cue, noise: Tensor) -> Tensor:
         z = noise if cue.posterior is None else cue.posterior.sample(noise)
