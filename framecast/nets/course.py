@@ -44,6 +44,7 @@ class ConvFFN(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         # Two convolutions with half of the weights each: halves of one would lie interleaved in memory, which is slow.
+        assert self.conv.bias is not None
         (wa, wb), (ca, cb) = self.conv.weight.chunk(2), self.conv.bias.chunk(2)
         a, b = F.conv2d(x, wa, ca), F.conv2d(x, wb, cb)
         return x + self.conv_out(a * F.leaky_relu(b, 0.1, inplace=True))

@@ -76,7 +76,8 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
         made.append(write_film(out / f"film-{safe}.gif", film, fps))
         frames = predicted[main[0]]
         times = np.unique(np.linspace(0, len(frames) - 1, 8).astype(int))
-        rows = {"truth": result.truth[i], **predicted, "error": error_picture(result.truth[i], frames)}
+        error = "error" if len(main) == 1 else f"error of {main[0]}"
+        rows = {"truth": result.truth[i], **predicted, error: error_picture(result.truth[i], frames)}
         made.append(strip(out / f"strip-{safe}.png", rows, times.tolist(), first=len(result.given[i])))
         curves = {who: scored[i].psnr for who, scored in result.scores.items()}
         made.append(psnr_figure(out / f"psnr-{safe}.png", curves, f"PSNR of each predicted frame, episode {name}", fps))
