@@ -96,6 +96,14 @@ def test_a_seed_decides_the_run_and_another_seed_another(store: Store, tmp_path:
     assert not torch.equal(a[key], c[key])
 
 
+def test_schedules_end_where_a_run_by_minutes_ends(store: Store, tmp_path: Path) -> None:
+    """Also where the run is shorter than one epoch, and the number of epochs is not known before."""
+    fit(store, "pose_cvae", tmp_path / "run", settings(steps=None, minutes=0.02, tfr="linear", partial=1.0))
+    with open(tmp_path / "run/metrics.csv", newline="") as file:
+        last = list(csv.DictReader(file))[-1]
+    assert float(last["train/tfr"]) < 0.5
+
+
 def test_best_is_the_checkpoint_with_the_best_rollout(store: Store, tmp_path: Path) -> None:
     scores = iter([20.0, 25.0, 22.0])
     fit(store, "anchor", tmp_path / "run", settings(validations=3), validate=lambda model, step: {"psnr": next(scores)})

@@ -60,7 +60,7 @@ class TrainingModule(LightningModule):
         s, epoch = self.settings, self.epoch_of(self.global_step)
         if s.minutes is not None:
             fraction = min(1.0, self.seconds() / (60 * s.minutes))
-            epochs = max(epoch / fraction, 1.0) if fraction > 0 else 1.0
+            epochs = epoch / fraction if epoch > 0 and fraction > 0 else 1.0  # as many as there will be at this pace
         else:
             epochs = self.epoch_of(s.steps) if s.steps is not None else float(s.epochs or 1)
             fraction = min(1.0, epoch / epochs)
