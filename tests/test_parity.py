@@ -147,3 +147,14 @@ def test_other_widths_are_read_from_the_weights(tmp_path: Path) -> None:
     assert isinstance(model, PoseCVAE)
     assert model.config == Config(F_dim=16, L_dim=8, N_dim=4, D_out_dim=24)
     assert torch.equal(model.Generator[0].block[1].conv.weight, course.Generator[0].block[1].conv.weight)  # type: ignore
+
+
+def test_free_running_training_stays_finite_where_the_network_is_unruly() -> None:
+    """A network that doubles what goes in: without a bound its fifteenth frame is not a number."""
+    model = PoseCVAE(SPEC).eval()
+    with torch.no_grad():
+        model.Generator[-1].weight.mul_(100)
+    clip = Clip(torch.rand(1, 16, 3, *SIZE), torch.rand(1, 16, 3, *SIZE), torch.arange(16)[None])
+    with torch.no_grad():
+        trace = rollout.walk(model, clip, torch.zeros(1, 15, dtype=torch.bool), torch.randn(1, 15, *model.noise_shape))
+    assert torch.isfinite(trace.frames).all()

@@ -1,11 +1,9 @@
-"""What all commands share: a parser with kind errors, and progress bars."""
+"""What all commands share: a parser with kind errors, and tables."""
 
 from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from typing import Any, NoReturn
 
 from jsonargparse import ArgumentParser
@@ -51,29 +49,6 @@ class Parser(ArgumentParser):
             text = f"{text}{nearest(choice.group(1), allowed)}"
         print(f"{self.prog}: {text}\nexample: {self.example}\nAll options: {self.prog} --help", file=sys.stderr)
         sys.exit(2)
-
-
-@contextmanager
-def bar(what: str, unit: str = " frames") -> Iterator[Callable[[int, int], None]]:
-    """A progress bar with time left; call it with the number done and the number in all."""
-    from tqdm import tqdm
-
-    pause = 0.1 if sys.stderr.isatty() else 20.0
-    made: Any = None  # on the first call, so that what fails before it shows no empty bar
-
-    def update(done: int, total: int) -> None:
-        nonlocal made
-        if made is None:
-            made = tqdm(desc=what, total=total, unit=unit, mininterval=pause, maxinterval=pause, file=sys.stderr)
-        if made.total != total or done < made.n:
-            made.reset(total)
-        made.update(done - made.n)
-
-    try:
-        yield update
-    finally:
-        if made is not None:
-            made.close()
 
 
 def table(rows: list[list[str]], header: list[str]) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from framecast.commands._parser import Parser, bar, table
+from framecast.commands._parser import Parser, table
+from framecast.progress import bar
 
 EXAMPLE = "framecast evaluate runs/dancer --data stores/dancer --split val"
 

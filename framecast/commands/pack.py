@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from framecast.commands._parser import Parser, bar
+from framecast.commands._parser import Parser
+from framecast.progress import bar
 
 EXAMPLES = {
     "dance": "framecast pack dance data/dance --out stores/dance",

@@ -8,7 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from framecast.commands._parser import Parser, bar
+from framecast.commands._parser import Parser
+from framecast.progress import bar
 
 EXAMPLE = "framecast predict runs/dancer --data stores/dancer --split test --episode 0 --out dance.gif"
 MORE = "framecast predict runs/dancer --frames first.png --conditions poses/ --samples 3 --out dance.mp4"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from framecast.commands._parser import Parser, bar
+from framecast.commands._parser import Parser
+from framecast.progress import bar
 
 EXAMPLE = "framecast synth dancer data/dancer --train 23410 --val 630 --test 5 --seed 0"
 

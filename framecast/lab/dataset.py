@@ -8,7 +8,7 @@ from pathlib import Path
 
 from framecast import store as stores
 from framecast.lab.flags import Options
-from framecast.lab.terminal import bar
+from framecast.progress import bar
 from framecast.sources import SPLITS
 from framecast.sources.dance import Dance
 from framecast.store import Store

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from framecast.lab.flags import Options
 
@@ -39,18 +38,3 @@ def device(o: Options) -> str:
     if o.gpu > 1:
         print(f"--gpu {o.gpu}: framecast uses one GPU.")
     return picked
-
-
-@contextmanager
-def bar(what: str) -> Iterator[Callable[[int, int], None]]:
-    """A progress bar; call it with the frames done and the frames in all."""
-    from tqdm import tqdm
-
-    pause = 0.1 if sys.stderr.isatty() else 20.0
-    with tqdm(desc=what, unit=" frames", mininterval=pause, maxinterval=pause, file=sys.stderr) as shown:
-
-        def update(done: int, total: int) -> None:
-            shown.total = total
-            shown.update(done - shown.n)
-
-        yield update

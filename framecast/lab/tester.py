@@ -10,8 +10,9 @@ import numpy as np
 from framecast.evaluate import score
 from framecast.lab.dataset import counts
 from framecast.lab.flags import Options
-from framecast.lab.terminal import bar, device
+from framecast.lab.terminal import device
 from framecast.predictor import Predictor, load
+from framecast.progress import bar
 from framecast.report.film import write_film
 from framecast.sources._files import pictures_of
 from framecast.sources._pictures import resize

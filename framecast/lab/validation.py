@@ -12,7 +12,8 @@ from framecast.evaluate import Result, evaluate, record, write_json
 from framecast.lab.calendar import Calendar
 from framecast.lab.dataset import packed
 from framecast.lab.flags import Options
-from framecast.lab.terminal import bar, device
+from framecast.lab.terminal import device
+from framecast.progress import bar
 from framecast.report.film import write_film
 from framecast.report.panels import side_by_side
 from framecast.report.run import draw

@@ -107,8 +107,9 @@ class PoseCVAE(Model):
     def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
         features = self.frame_transformation(_last(state.frame)) if state.features is None else state.features
         frame = self._decode(features, cue, noise)
-        # A prediction is a picture, so it is clamped before it goes back in; a training frame keeps its gradient.
-        shown = frame if cue.truth is not None else frame.clamp(0, 1)
+        # A prediction is a picture, so it is clamped to [0, 1] before it goes back. In training it keeps its gradient
+        # a little beyond; without any bound a young network blows up in a few steps (seen: 1.3, 1.7, 3, 100, NaN).
+        shown = frame.clamp(-1, 2) if cue.truth is not None else frame.clamp(0, 1)
         return State(shown, None, state.before), Step(frame, cue.posterior)
 
     def force(self, state: State, cue: Cue, mask: Tensor) -> State:

@@ -11,8 +11,8 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
-from tqdm import tqdm
 
+from framecast import progress
 from framecast.atomic import replacing
 from framecast.training.module import TrainingModule
 
@@ -215,12 +215,8 @@ class Bar(Callback):
         self._row(trainer, module, values)
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        # Where nobody watches (a log file), a line now and then; on a terminal, twice a second.
-        pause = 0.5 if sys.stderr.isatty() else 20.0
         layout = "{desc}{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}"
-        self.bar = tqdm(
-            total=1000, bar_format=layout, mininterval=pause, maxinterval=pause, file=sys.stderr, leave=True
-        )
+        self.bar = progress.made(total=1000, bar_format=layout)
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
