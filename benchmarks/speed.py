@@ -58,6 +58,7 @@ def main() -> None:
             "frames_per_second": {name: statistics.median(values) for name, values in rates.items()},
             "batches_one_core": batches(store.root),
             "anchor_training_peak_mib": peak,
+            "help_seconds": help_seconds(),
             "rounds": options.rounds,
             "date": datetime.date.today().isoformat(),
             "made_with": provenance(),
@@ -181,6 +182,16 @@ def memory(root: Path) -> float:
         command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(root), "--model", "anchor"]
         _run([*command, "--steps", "60", "--out", f"{scratch}/run", "--validations", "2"])
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def help_seconds(times: int = 7) -> float:
+    """Median wall time of `framecast --help`, interpreter start included (asked: under 0.5)."""
+    taken = []
+    for _ in range(times):
+        begun = time.perf_counter()
+        _run([sys.executable, "-m", "framecast.cli", "--help"])
+        taken.append(time.perf_counter() - begun)
+    return statistics.median(taken)
 
 
 def _run(command: list[str]) -> Any:

@@ -154,7 +154,7 @@ def test_scattered_clips_take_all_frames_in_any_order(coded_stores: dict[Kind, S
 def test_a_clip_may_fill_its_episode(coded_stores: dict[Kind, Store]) -> None:
     for kind in CONDITIONS:
         for sampling in ("window", "scattered"):
-            episode, time = codes(Batches(coded_stores[kind], "train", 2, 9, sampling=sampling)[0])  # type: ignore
+            episode, time = codes(Batches(coded_stores[kind], "train", 2, 9, sampling=sampling)[0])
             assert (episode == 0).all()
             assert all(sorted(row) == list(range(9)) for row in time.tolist())
 

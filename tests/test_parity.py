@@ -146,7 +146,7 @@ def test_other_widths_are_read_from_the_weights(tmp_path: Path) -> None:
     model = framecast.load(tmp_path / "small.ckpt", size=SIZE).model
     assert isinstance(model, PoseCVAE)
     assert model.config == Config(F_dim=16, L_dim=8, N_dim=4, D_out_dim=24)
-    assert torch.equal(model.Generator[0].block[1].conv.weight, course.Generator[0].block[1].conv.weight)  # type: ignore
+    assert torch.equal(model.Generator[0].block[1].conv.weight, course.Generator[0].block[1].conv.weight)
 
 
 def test_free_running_training_stays_finite_where_the_network_is_unruly() -> None:
