@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from framecast.models.base import Model, each
+from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
 
@@ -120,13 +121,14 @@ def roll(
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     samples = list(samples)
     pieces = iter(conditions)
+    packed: Packed = {}
 
     def many(values: Tensor | int) -> Tensor | None:
         if isinstance(values, int):
             return None
         return unit(values.to(device)).unsqueeze(0).expand(len(samples), *values.shape)
 
-    with autocast(device):
+    with autocast(device), packing(packed):
         first = unit(frames.to(device)).unsqueeze(0).expand(len(samples), *frames.shape)
         state = model.start(first, many(next(pieces)))
     begin = 0
@@ -134,7 +136,10 @@ def roll(
         count = piece if isinstance(piece, int) else len(piece)
         eps = noise(model, seed, samples, range(begin, begin + count)).to(device)
         times = torch.arange(count, device=device).expand(len(samples), count)
-        with autocast(device):  # closed before the yield: what the caller does in between is the caller's
+        with (
+            autocast(device),
+            packing(packed),
+        ):  # closed before the yield: what the caller does in between is the caller's
             state, cues = model.look(state, many(piece), times, None)
             state, drawn = _free(model, state, cues, eps * 0 if mean else eps)
         begin += count

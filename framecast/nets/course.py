@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F  # noqa: N812
+
+from framecast.nets.fused import conv, gate
 
 
 class Residual(nn.Module):
@@ -16,8 +17,8 @@ class Residual(nn.Module):
         self.skip = nn.Conv2d(i, o, 1) if i != o else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = F.leaky_relu(self.conv2(F.leaky_relu(self.conv1(x), 0.01, inplace=True)), 0.01, inplace=True)
-        return y + self.skip(x)
+        y = conv(self.conv2, conv(self.conv1, x, slope=0.01), slope=0.01)
+        return conv(self.skip, x, plus=y) if isinstance(self.skip, nn.Conv2d) else y + x
 
 
 class DepthConv(nn.Module):
@@ -25,13 +26,17 @@ class DepthConv(nn.Module):
 
     def __init__(self, i: int, o: int) -> None:
         super().__init__()
-        self.conv1 = nn.Sequential(nn.Conv2d(i, i, 1), nn.LeakyReLU(0.01, inplace=True))
+        self.conv1 = nn.Sequential(nn.Conv2d(i, i, 1), nn.LeakyReLU(0.01))
         self.depth_conv = nn.Conv2d(i, i, 3, padding=1, groups=i)
         self.conv2 = nn.Conv2d(i, o, 1)
         self.adaptor = nn.Conv2d(i, o, 1) if i != o else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv2(self.depth_conv(self.conv1(x))) + self.adaptor(x)
+        first = self.conv1[0]
+        assert isinstance(first, nn.Conv2d)
+        y = conv(self.depth_conv, conv(first, x, slope=0.01))
+        beside = conv(self.adaptor, x) if isinstance(self.adaptor, nn.Conv2d) else x
+        return conv(self.conv2, y, plus=beside)
 
 
 class ConvFFN(nn.Module):
@@ -43,11 +48,7 @@ class ConvFFN(nn.Module):
         self.conv_out = nn.Conv2d(2 * channels, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        # Two convolutions with half of the weights each: halves of one would lie interleaved in memory, which is slow.
-        assert self.conv.bias is not None
-        (wa, wb), (ca, cb) = self.conv.weight.chunk(2), self.conv.bias.chunk(2)
-        a, b = F.conv2d(x, wa, ca), F.conv2d(x, wb, cb)
-        return x + self.conv_out(a * F.leaky_relu(b, 0.1, inplace=True))
+        return conv(self.conv_out, gate(self.conv, x, slope=0.1), plus=x)
 
 
 class Depth(nn.Module):
