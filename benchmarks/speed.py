@@ -24,13 +24,15 @@ from typing import Any
 import numpy as np
 import reference_pose_cvae as reference
 import torch
+from torch.profiler import ProfilerActivity, profile
 
 from framecast import models
 from framecast.data import Batches
 from framecast.objective import Objective
+from framecast.packing import pack
 from framecast.predictor import Predictor
 from framecast.rollout import autocast, channels_last, walk
-from framecast.store import Store, pack
+from framecast.store import Store
 from framecast.training.run import provenance
 from framecast.values import Condition, Spec
 
@@ -59,6 +61,7 @@ def main() -> None:
             "batches_one_core": batches(store.root),
             "anchor_training_peak_mib": peak,
             "help_seconds": help_seconds(),
+            "pose_cvae_forced_share_in_convolutions": share_in_convolutions(store),
             "rounds": options.rounds,
             "date": datetime.date.today().isoformat(),
             "made_with": provenance(),
@@ -69,6 +72,9 @@ def main() -> None:
         span = f"{found['low']:.1f} to {found['high']:.1f}"
         print(f"{name:40} {found['median']:7.1f} x the plain loop ({span}; asked: {ASKED[name]:g})")
     print(f"random 16-frame batches on one core      {results['batches_one_core']:,.0f} frames/s (asked: 20,000)")
+    share = results["pose_cvae_forced_share_in_convolutions"]
+    bound = results["ratios"]["pose_cvae training, teacher forcing"]["median"] / share
+    print(f"forced training of pose_cvae spends {share:.0%} in convolutions; were all else free: {bound:.1f} x")
     print(
         f"training anchor, peak memory             {results['anchor_training_peak_mib']:,.0f} MiB (asked: under 1,500)"
     )
@@ -182,6 +188,17 @@ def memory(root: Path) -> float:
         command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(root), "--model", "anchor"]
         _run([*command, "--steps", "60", "--out", f"{scratch}/run", "--validations", "2"])
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+
+
+def share_in_convolutions(store: Store, steps: int = 3) -> float:
+    """Part of a forced training step of `pose_cvae` spent inside the library's convolutions and their gradients."""
+    step, clips = trained("pose_cvae"), Batches(store, "train", 2, 16)
+    step(clips, True)
+    with profile(activities=[ProfilerActivity.CPU]) as profiled:
+        for _ in range(steps):
+            step(clips, True)
+    spent = {event.key: event.self_cpu_time_total for event in profiled.key_averages()}
+    return sum(time for name, time in spent.items() if "convolution" in name) / sum(spent.values())
 
 
 def help_seconds(times: int = 7) -> float:

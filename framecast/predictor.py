@@ -90,7 +90,8 @@ class Predictor:
                 yield stop - first if conditions is None else self._piece(conditions[first:stop])
 
         def walk() -> Iterator[np.ndarray]:
-            for drawn in roll(self.model, tensor(frames), pieces(), seed, range(samples), mean):
+            keys = [(seed, sample) for sample in range(samples)]
+            for drawn in roll(self.model, tensor(frames)[None], pieces(), keys, mean):
                 yield drawn.mul(255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
 
         return walk()
@@ -143,7 +144,7 @@ class Predictor:
     def _piece(self, conditions: np.ndarray) -> torch.Tensor:
         if self.spec.condition.kind == "picture":
             conditions = resize(conditions, (self.spec.height, self.spec.width))
-        return tensor(conditions)
+        return tensor(conditions)[None]
 
 
 def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64)) -> Predictor:

@@ -1,7 +1,7 @@
 """The only loop over time: training, evaluation, prediction and the live page all walk here.
 
-Noise is a pure function of (seed, sample, frame): a sample does not depend on its batch mates, on how many frames are
-drawn at a time, or on whether the walk was paused.
+Noise is a pure function of a row's key and the frame: a sample does not depend on its batch mates, on how many frames
+are drawn at a time, or on whether the walk was paused.
 """
 
 from __future__ import annotations
@@ -19,6 +19,13 @@ from framecast.models.base import Model, each
 from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
+Key = tuple[int, ...]  # what a row's noise is drawn from: (seed, sample), or (seed, sample, episode)
+
+
+def drawn_frames(model: Model, length: int, context: int) -> tuple[int, int]:
+    """Of a clip of that length: how many frames a walk draws, and how many of them, from the first, are given ones."""
+    return (length - 1, context - 1) if model.warms_up else (length - context, 0)
+
 
 def walk(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context: int = 1) -> Trace:
     """Walks a clip with latents from the posterior: what is trained on.
@@ -26,33 +33,31 @@ def walk(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context
     Args:
         model: any model.
         clip: floats, B clips of T frames.
-        forced: (B, T - context) bool: is the truth fed to the next step? None: always.
-        noise: (B, T - context, *model.noise_shape).
+        forced: (B, S) bool: is the truth fed to the next step? None: always. It is, for given frames, in any case.
+        noise: (B, S, *model.noise_shape).
         context: given frames.
 
     Returns:
-        the T - context predicted frames beside the true ones.
+        the S = `drawn_frames(...)[0]` frames beside the true ones.
     """
-    truth = clip.frames[:, context:]
-    state, cues = _begin(model, clip, context, truth)
-    if not model.feeds_back or forced is None or bool(forced.all()):
-        step = model.parallel(state, cues, noise)
+    count, given = drawn_frames(model, clip.frames.shape[1], context)
+    begin = clip.frames.shape[1] - count
+    truth = clip.frames[:, begin:]
+    past = None if clip.condition is None else clip.condition[:, :begin]
+    coming = None if clip.condition is None else clip.condition[:, begin:]
+    state = model.start(clip.frames[:, :begin], past)
+    state, cues = model.look(state, coming, clip.times[:, begin:] - begin, truth, given)
+    if not model.feeds_back or forced is None or bool(forced[:, given:].all()):
+        _, step = model.parallel(state, cues, noise)
     else:
         steps = []
-        for t in range(truth.shape[1]):
+        for t in range(count):
             cue = each(cues, lambda x: x[:, t])  # noqa: B023 (used at once)
             state, step = model.advance(state, cue, noise[:, t])
-            state = model.force(state, cue, forced[:, t])
+            state = model.force(state, cue, forced[:, t] if t >= given else torch.ones_like(forced[:, t]))
             steps.append(step)
         step = _stack(steps)
     return Trace(step.frame, truth, step.posterior, step.prior)
-
-
-def _begin(model: Model, clip: Clip, context: int, truth: Tensor | None) -> tuple[Any, Any]:
-    given = None if clip.condition is None else clip.condition[:, :context]
-    coming = None if clip.condition is None else clip.condition[:, context:]
-    state = model.start(clip.frames[:, :context], given)
-    return model.look(state, coming, clip.times[:, context:] - context, truth)
 
 
 def _stack(steps: list[Any]) -> Any:
@@ -65,32 +70,32 @@ def _stack(steps: list[Any]) -> Any:
     return type(first)(**{name: _stack([getattr(step, name) for step in steps]) for name in vars(first)})
 
 
-def noise(model: Model, seed: int, samples: Iterable[int], frames: Iterable[int]) -> Tensor:
-    """(K, T, *noise_shape): the noise of each (seed, sample, frame), on the CPU.
+def noise(model: Model, keys: Iterable[Key], frames: Iterable[int]) -> Tensor:
+    """(R, T, *noise_shape): the noise of each row's key at each frame, on the CPU.
 
     A model whose latents are slow things (light, the hang of clothes) has a `noise_span` above 1: between independent
     draws that many frames apart the noise turns from one to the next. Every frame's noise is still N(0, I), and films
     do not flicker.
     """
-    frames, samples, span = list(frames), list(samples), model.noise_span
+    frames, span = list(frames), model.noise_span
     generator = torch.Generator()
-    drawn: dict[tuple[int, int], Tensor] = {}
+    drawn: dict[tuple[Key, int], Tensor] = {}
 
-    def independent(sample: int, number: int) -> Tensor:
-        if (sample, number) not in drawn:
-            key = np.random.SeedSequence((seed, sample, number)).generate_state(1, np.uint64)
-            generator.manual_seed(int(key[0]) >> 1)
-            drawn[sample, number] = torch.randn(model.noise_shape, generator=generator)
-        return drawn[sample, number]
+    def independent(key: Key, number: int) -> Tensor:
+        if (key, number) not in drawn:
+            seed = np.random.SeedSequence((*key, number)).generate_state(1, np.uint64)
+            generator.manual_seed(int(seed[0]) >> 1)
+            drawn[key, number] = torch.randn(model.noise_shape, generator=generator)
+        return drawn[key, number]
 
-    def one(sample: int, frame: int) -> Tensor:
+    def one(key: Key, frame: int) -> Tensor:
         number, beyond = divmod(frame, span)
         if not beyond:
-            return independent(sample, number)
+            return independent(key, number)
         angle = 0.5 * math.pi * beyond / span  # cos^2 + sin^2 = 1 keeps the variance at 1
-        return math.cos(angle) * independent(sample, number) + math.sin(angle) * independent(sample, number + 1)
+        return math.cos(angle) * independent(key, number) + math.sin(angle) * independent(key, number + 1)
 
-    return torch.stack([torch.stack([one(k, t) for t in frames]) for k in samples])
+    return torch.stack([torch.stack([one(key, t) for t in frames]) for key in keys])
 
 
 @torch.no_grad()
@@ -98,49 +103,44 @@ def roll(
     model: Model,
     frames: Tensor,
     conditions: Iterable[Tensor | int],
-    seed: int = 0,
-    samples: Iterable[int] = (0,),
+    keys: Iterable[Key] = ((0, 0),),
     mean: bool = False,
 ) -> Iterator[Tensor]:
     """Free-running prediction at constant memory.
 
     Args:
         model: in eval mode (else ValueError: a sample would depend on its batch mates).
-        frames: (n, C, H, W) given frames, uint8 or floats.
-        conditions: first the given frames' (n, ...), then pieces (S, ...) of the ones to come; without conditions,
-            n and then numbers of frames to come.
-        seed: of the noise.
-        samples: which samples are drawn; sample k is the same whichever others are drawn with it.
+        frames: (R, n, C, H, W) given frames, uint8 or floats; R is 1 for many samples of one video.
+        conditions: first the given frames' (R, n, ...), then pieces (R, S, ...) of the ones to come; without
+            conditions, n and then numbers of frames to come.
+        keys: a row's noise is drawn from its key, such as (seed, sample): a row is the same whichever others are drawn
+            with it.
         mean: put the prior's mean in place of its samples.
 
     Yields:
-        (K, S, C, H, W) floats in [0, 1], a piece for a piece.
+        (number of keys, S, C, H, W) floats in [0, 1], a piece for a piece.
     """
     if model.training:
         raise ValueError("The model is in training mode; call model.eval() before sampling.")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    samples = list(samples)
-    pieces = iter(conditions)
+    keys, pieces = list(keys), iter(conditions)
     packed: Packed = {}
 
-    def many(values: Tensor | int) -> Tensor | None:
-        if isinstance(values, int):
-            return None
-        return unit(values.to(device)).unsqueeze(0).expand(len(samples), *values.shape)
+    def rows(values: Tensor | int) -> Tensor | None:
+        return None if isinstance(values, int) else unit(values.to(device)).expand(len(keys), *values.shape[1:])
 
     with autocast(device), packing(packed):
-        first = unit(frames.to(device)).unsqueeze(0).expand(len(samples), *frames.shape)
-        state = model.start(first, many(next(pieces)))
+        first = rows(frames)
+        assert first is not None
+        state = model.start(first, rows(next(pieces)))
     begin = 0
     for piece in pieces:
-        count = piece if isinstance(piece, int) else len(piece)
-        eps = noise(model, seed, samples, range(begin, begin + count)).to(device)
-        times = torch.arange(count, device=device).expand(len(samples), count)
-        with (
-            autocast(device),
-            packing(packed),
-        ):  # closed before the yield: what the caller does in between is the caller's
-            state, cues = model.look(state, many(piece), times, None)
+        count = piece if isinstance(piece, int) else piece.shape[1]
+        eps = noise(model, keys, range(begin, begin + count)).to(device)
+        times = torch.arange(count, device=device).expand(len(keys), count)
+        # Closed before the yield: what the caller does in between is the caller's.
+        with autocast(device), packing(packed):
+            state, cues = model.look(state, rows(piece), times, None)
             state, drawn = _free(model, state, cues, eps * 0 if mean else eps)
         begin += count
         yield drawn.clamp(0, 1)
@@ -148,7 +148,8 @@ def roll(
 
 def _free(model: Model, state: Any, cues: Any, eps: Tensor) -> tuple[Any, Tensor]:
     if not model.feeds_back:
-        return state, model.parallel(state, cues, eps).frame.float()
+        state, step = model.parallel(state, cues, eps)
+        return state, step.frame.float()
     drawn = []
     for t in range(eps.shape[1]):
         state, step = model.advance(state, each(cues, lambda x: x[:, t]), eps[:, t])  # noqa: B023 (used at once)

@@ -48,7 +48,7 @@ def test_the_gate_is_one_half_times_the_other():
 def test_a_rollout_after_a_step_of_training_uses_the_new_weights():
     spec = Spec(8, 8, 3, Condition("picture", 3))
     model = models.build(spec, "pose_cvae", {"F_dim": 16, "L_dim": 8, "N_dim": 4, "D_out_dim": 16}).eval()
-    frames, conditions = torch.rand(1, 3, 8, 8), [torch.rand(1, 3, 8, 8), torch.rand(2, 3, 8, 8)]
+    frames, conditions = torch.rand(1, 1, 3, 8, 8), [torch.rand(1, 1, 3, 8, 8), torch.rand(1, 2, 3, 8, 8)]
 
     def drawn():
         return next(iter(roll(model, frames, conditions)))

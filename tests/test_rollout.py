@@ -41,7 +41,9 @@ class Counter(Model):
     def start(self, frames: Tensor, condition: Tensor | None) -> Tensor:
         return frames[:, -1]
 
-    def look(self, state: Tensor, condition: Tensor | None, times: Tensor, truth: Tensor | None) -> tuple[Tensor, Cue]:
+    def look(
+        self, state: Tensor, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
+    ) -> tuple[Tensor, Cue]:
         self.looked += times.shape[1]
         return state, Cue(times, truth)
 
@@ -53,9 +55,11 @@ class Counter(Model):
         assert cue.truth is not None
         return torch.where(mask[:, None, None, None], cue.truth, state)
 
-    def parallel(self, state: Tensor, cues: Cue, noise: Tensor) -> Step:
+    def parallel(self, state: Tensor, cues: Cue, noise: Tensor) -> tuple[Tensor, Step]:
         assert cues.truth is not None
-        return Step(torch.cat([state[:, None], cues.truth[:, :-1]], 1) + 0.01 + 0.001 * noise[..., None, None])
+        return cues.truth[:, -1], Step(
+            torch.cat([state[:, None], cues.truth[:, :-1]], 1) + 0.01 + 0.001 * noise[..., None, None]
+        )
 
 
 @pytest.fixture
@@ -116,7 +120,7 @@ def test_rolling_is_lazy(counter: Counter) -> None:
             asked.append(count)
             yield count
 
-    rolling = rollout.roll(counter, torch.zeros(1, 1, 8, 8), pieces())
+    rolling = rollout.roll(counter, torch.zeros(1, 1, 1, 8, 8), pieces())
     first = next(rolling)
     assert first.shape == (1, 4, 1, 8, 8)
     assert (asked, counter.looked) == ([1, 4], 4)
@@ -125,39 +129,39 @@ def test_rolling_is_lazy(counter: Counter) -> None:
 
 
 def test_rolling_feeds_its_own_frames(counter: Counter) -> None:
-    given = torch.zeros(1, 1, 8, 8)
-    drawn = torch.cat(list(rollout.roll(counter, given, [1, 3, 2], seed=4, mean=True)), 1)
+    given = torch.zeros(1, 1, 1, 8, 8)
+    drawn = torch.cat(list(rollout.roll(counter, given, [1, 3, 2], keys=[(4, 0)], mean=True)), 1)
     assert levels(drawn)[0] == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05])
-    sampled = torch.cat(list(rollout.roll(counter, given + 0.5, [1, 3, 2], seed=4)), 1)
-    noise = rollout.noise(counter, 4, [0], range(5)).flatten()
+    sampled = torch.cat(list(rollout.roll(counter, given + 0.5, [1, 3, 2], keys=[(4, 0)])), 1)
+    noise = rollout.noise(counter, [(4, 0)], range(5)).flatten()
     expected = 0.5 + 0.01 * torch.arange(1, 6) + 0.001 * noise.cumsum(0)
     assert levels(sampled)[0] == pytest.approx(expected.tolist(), abs=1e-5)
 
 
 def test_the_mean_is_one_for_all_seeds_and_samples() -> None:
     model = models.build(Spec(16, 24, 3), "anchor", {"widths": (8, 8, 8), "blocks": (1, 1, 1), "latent": 2}).eval()
-    first = torch.rand(1, 3, 16, 24, generator=torch.Generator().manual_seed(0))
-    means = [torch.cat(list(rollout.roll(model, first, [1, 3], seed, range(2), mean=True))) for seed in (0, 1)]
+    first = torch.rand(1, 1, 3, 16, 24, generator=torch.Generator().manual_seed(0))
+    means = [torch.cat(list(rollout.roll(model, first, [1, 3], [(seed, 0), (seed, 1)], mean=True))) for seed in (0, 1)]
     assert torch.equal(means[0], means[1])
     torch.testing.assert_close(means[0][0], means[0][1])
-    (drawn,) = rollout.roll(model, first, [1, 3], 0, range(2))
+    (drawn,) = rollout.roll(model, first, [1, 3], [(0, 0), (0, 1)])
     assert not torch.allclose(drawn[0], drawn[1])
     assert not torch.allclose(drawn[0], means[0][0])
 
 
 def test_drawn_frames_are_clamped(counter: Counter) -> None:
-    (drawn,) = rollout.roll(counter, torch.full((1, 1, 8, 8), 0.985), [1, 4], mean=True)
+    (drawn,) = rollout.roll(counter, torch.full((1, 1, 1, 8, 8), 0.985), [1, 4], mean=True)
     assert levels(drawn)[0] == pytest.approx([0.995, 1, 1, 1])
 
 
 def test_a_model_in_training_mode_is_refused(counter: Counter) -> None:
     counter.train()
     with pytest.raises(ValueError, match=r"training mode; call model.eval\(\)"):
-        next(rollout.roll(counter, torch.zeros(1, 1, 8, 8), [1, 2]))
+        next(rollout.roll(counter, torch.zeros(1, 1, 1, 8, 8), [1, 2]))
 
 
 def test_rolling_keeps_no_graph() -> None:
     spec = Spec(8, 8, 3, Condition("vector", 2))
     model = models.build(spec, "pose_cvae", {"F_dim": 8, "L_dim": 4, "N_dim": 4, "D_out_dim": 8}).eval()
-    (drawn,) = rollout.roll(model, torch.zeros(1, 3, 8, 8), [torch.zeros(1, 2), torch.zeros(3, 2)])
+    (drawn,) = rollout.roll(model, torch.zeros(1, 1, 3, 8, 8), [torch.zeros(1, 1, 2), torch.zeros(1, 3, 2)])
     assert not drawn.requires_grad

@@ -15,7 +15,8 @@ import torch
 from lightning.pytorch import Callback
 
 from framecast import checkpoint, models
-from framecast.store import Store, pack
+from framecast.packing import pack
+from framecast.store import Store
 from framecast.training import run
 from framecast.training.settings import Settings
 
@@ -145,7 +146,8 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
         ({"steps": None}, "one of --minutes, --steps or --epochs"),
         ({"minutes": 1.0}, "--minutes and --steps"),
         ({"steps": 0}, "--steps must be above 0"),
-        ({"clip_length": 1}, "2 or more"),
+        ({"clip_length": 1}, "--clip_length must be above --context"),
+        ({"context": 16}, "at least one to predict"),
         ({"partial": 1.5}, "share"),
         ({"beta": "cyclicla"}, "--beta: .*Did you mean 'cyclical'"),
         ({"tfr": "linear:form_epoch=3"}, "--tfr: .*from_epoch"),

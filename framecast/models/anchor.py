@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, flat, timed
-from framecast.nets.conv import Norm, Pyramid, Residual
+from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, padded
 from framecast.values import Gaussian, Spec, Step, unit
 
 
@@ -76,7 +76,8 @@ class Anchor(Model):
             self.memory_net = nn.GRU(self.condition_size + spec.condition.size, config.memory, batch_first=True)
             self.condition_net = nn.Linear(config.memory + self.condition_size + spec.condition.size, sum(widths))
         self.posterior_net = Posterior(spec, widths, self.patch, config.latent)
-        self.decoder = Decoder(spec, config, self.patch)
+        self.latent = nn.Linear(config.latent, widths[-1])
+        self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
@@ -92,7 +93,9 @@ class Anchor(Model):
         state.features = self.anchor_net(frame if picture is None else torch.cat([frame, picture], 1))
         return state
 
-    def look(self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None) -> tuple[State, Cue]:
+    def look(
+        self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
+    ) -> tuple[State, Cue]:
         clips, kind = len(times), self.spec.condition.kind
         features: list[Tensor] = []
         if kind == "picture" and condition is not None:
@@ -106,13 +109,13 @@ class Anchor(Model):
         return state, Cue(features, posterior)
 
     def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
-        step = self.parallel(state, each(cue, lambda x: x[:, None]), noise[:, None])
+        state, step = self.parallel(state, each(cue, lambda x: x[:, None]), noise[:, None])
         return state, each(step, lambda x: x[:, 0])
 
-    def parallel(self, state: State, cues: Cue, noise: Tensor) -> Step:
+    def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         z = noise if cues.posterior is None else cues.posterior.sample(noise)
-        frames = self.decoder(state.frame, state.features, cues.features, z)
-        return Step(frames[..., : self.spec.height, : self.spec.width], cues.posterior)
+        frames = self.decoder(state.frame, state.features, cues.features, self.latent(z)[..., None, None])
+        return state, Step(frames[..., : self.spec.height, : self.spec.width], cues.posterior)
 
     def _remember(self, state: State, condition: Tensor, times: Tensor) -> tuple[State, list[Tensor]]:
         """Vectors (B, S, D) since the given frame -> features (B, T, w, 1, 1) by level, and the state after them."""
@@ -130,10 +133,7 @@ class Anchor(Model):
         return state, list(features.split(self.config.widths, 2))
 
     def _padded(self, pictures: Tensor) -> Tensor:
-        """(N, C, H, W) floats, edges repeated until every level halves evenly."""
-        pictures = unit(pictures)
-        down, right = -pictures.shape[-2] % self.unit, -pictures.shape[-1] % self.unit
-        return F.pad(pictures, (0, right, 0, down), mode="replicate") if down or right else pictures
+        return padded(unit(pictures), self.unit)
 
 
 class Posterior(nn.Module):
@@ -152,41 +152,3 @@ class Posterior(nn.Module):
         x = F.silu(self.norm(x if coarse is None else x + coarse)).mean((2, 3))
         mean, log_variance = self.head(x).float().chunk(2, -1)
         return Gaussian(mean, log_variance.clamp(-12, 4))
-
-
-class Decoder(nn.Module):
-    """Features of the given frame and of each condition, and z, to frames (B, T, C, H, W)."""
-
-    def __init__(self, spec: Spec, config: Config, patch: int) -> None:
-        super().__init__()
-        widths = config.widths
-        self.patch, self.channels = patch, spec.channels
-        self.latent = nn.Linear(config.latent, widths[-1])
-        self.from_anchor = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
-        told = widths if spec.condition.kind != "none" else ()
-        self.from_condition = nn.ModuleList(nn.Conv2d(w, w, 1) for w in told)
-        self.ups = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
-        self.levels = nn.ModuleList(
-            nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, config.blocks, strict=True)
-        )
-        self.norm = Norm(widths[0])
-        # Per pixel: the new colour, and how far it replaces the given frame's.
-        self.out = nn.Conv2d(widths[0], (spec.channels + 1) * patch * patch, 3, padding=1)
-        # It begins near a copy of the given frame, which little motion makes hard to beat.
-        assert self.out.bias is not None
-        nn.init.constant_(self.out.bias[spec.channels * patch * patch :], -2.0)
-
-    def forward(self, frame: Tensor, anchor: list[Tensor], condition: list[Tensor], z: Tensor) -> Tensor:
-        clips, times = z.shape[:2]
-        x = self.latent(z.flatten(0, 1))[:, :, None, None]
-        for level in reversed(range(len(anchor))):
-            if level < len(anchor) - 1:
-                x = self.ups[level](F.interpolate(x, scale_factor=2, mode="nearest"))
-            still = self.from_anchor[level](anchor[level])  # once a clip, not once a frame
-            if condition:
-                x = x + self.from_condition[level](condition[level].flatten(0, 1))
-            x = (x.unflatten(0, (clips, times)) + still[:, None]).flatten(0, 1)
-            x = self.levels[level](x.contiguous(memory_format=torch.channels_last))
-        drawn = F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.patch).float().unflatten(0, (clips, times))
-        new, mask = drawn[:, :, : self.channels], drawn[:, :, self.channels :].sigmoid()
-        return frame[:, None] * (1 - mask) + (new + 0.5) * mask

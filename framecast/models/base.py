@@ -3,11 +3,11 @@
 A model draws one frame at a time from an explicit state. The walk through time stands in `rollout`, the loss in
 `objective`; a model knows neither. Work that needs no earlier prediction is done for all frames at once in `look`:
 
-    state       = model.start(frames, condition)                  given frames
-    state, cues = model.look(state, condition, times, truth)      what is known of the frames to come
-    state, step = model.advance(state, cue, noise)                one frame
-    state       = model.force(state, cue, mask)                   teacher forcing: the truth goes on in its place
-    step        = model.parallel(state, cues, noise)              all frames at once, where no prediction is fed back
+    state       = model.start(frames, condition)                     given frames
+    state, cues = model.look(state, condition, times, truth, given)  what is known of the frames to come
+    state, step = model.advance(state, cue, noise)                   one frame
+    state       = model.force(state, cue, mask)                      teacher forcing: the truth goes on in its place
+    state, step = model.parallel(state, cues, noise)                 all at once, where no prediction is fed back
 """
 
 from __future__ import annotations
@@ -30,6 +30,8 @@ class Model(nn.Module, ABC):
         takes: the kinds of conditions it understands.
         feeds_back: whether its own frames go back in; if not, any rollout is one parallel call and cannot drift.
         sampling: how training clips are best drawn for it (`window` or `scattered`).
+        warms_up: whether training begins at the first given frame, and draws the other given ones too (recurrent models
+            learn from them; their memory begins there), or at the last.
         noise_span: frames between independent draws of its noise in a rollout (see `rollout.noise`).
 
     Raises:
@@ -39,6 +41,7 @@ class Model(nn.Module, ABC):
     takes: ClassVar[frozenset[Kind]] = frozenset({"picture", "vector", "none"})
     feeds_back: ClassVar[bool] = True
     sampling: ClassVar[Sampling] = "window"
+    warms_up: ClassVar[bool] = False
     noise_span: ClassVar[int] = 1
     condition_mean: Tensor
     condition_std: Tensor
@@ -70,7 +73,9 @@ class Model(nn.Module, ABC):
         """The state after the given frames (B, n, C, H, W) with their conditions (B, n, ...)."""
 
     @abstractmethod
-    def look(self, state: Any, condition: Tensor | None, times: Tensor, truth: Tensor | None) -> tuple[Any, Any]:
+    def look(
+        self, state: Any, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
+    ) -> tuple[Any, Any]:
         """All that can be known of T frames to come without having drawn them.
 
         Args:
@@ -78,6 +83,7 @@ class Model(nn.Module, ABC):
             condition: (B, S, ...) of the frames since that frame.
             times: (B, T) indices into S: which condition is whose.
             truth: (B, T, C, H, W) while training, for the posterior and teacher forcing.
+            given: how many of these frames, from the first, are given ones.
 
         Returns:
             the state, and the cues as a dataclass of tensors (B, T, ...).
@@ -94,7 +100,7 @@ class Model(nn.Module, ABC):
         """
 
     @abstractmethod
-    def parallel(self, state: Any, cues: Any, noise: Tensor) -> Step:
+    def parallel(self, state: Any, cues: Any, noise: Tensor) -> tuple[Any, Step]:
         """All T frames at once, tensors (B, T, ...); models that feed back take the cues' truth as input."""
 
     def force(self, state: Any, cue: Any, mask: Tensor) -> Any:

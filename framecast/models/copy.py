@@ -53,11 +53,13 @@ class Copy(Model):
     def start(self, frames: Tensor, condition: Tensor | None) -> State:
         return State(unit(frames[:, 0 if self.config.which == "first" else -1]))
 
-    def look(self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None) -> tuple[State, Cue]:
+    def look(
+        self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
+    ) -> tuple[State, Cue]:
         return state, Cue(times)
 
     def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
         return state, Step(state.frame)
 
-    def parallel(self, state: State, cues: Cue, noise: Tensor) -> Step:
-        return Step(torch.stack([state.frame] * cues.times.shape[1], 1))
+    def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
+        return state, Step(torch.stack([state.frame] * cues.times.shape[1], 1))

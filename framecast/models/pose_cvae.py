@@ -85,7 +85,9 @@ class PoseCVAE(Model):
             state.before = self.standard(condition[:, -1])
         return state
 
-    def look(self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None) -> tuple[State, Cue]:
+    def look(
+        self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
+    ) -> tuple[State, Cue]:
         assert condition is not None, "takes has no 'none'"
         clips = len(times)
         if self.spec.condition.kind == "vector":
@@ -118,8 +120,10 @@ class PoseCVAE(Model):
             return State(cue.truth, cue.features, state.before)
         return replace(state, frame=torch.where(mask[:, None, None, None], cue.truth, state.frame))
 
-    def parallel(self, state: State, cues: Cue, noise: Tensor) -> Step:
-        assert cues.features is not None, "a model that feeds back is parallel only where the truth is fed"
+    def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
+        assert cues.truth is not None and cues.features is not None, (
+            "a model that feeds back is parallel only where the truth is fed"
+        )
         first = self.frame_transformation(_last(state.frame))[:, None]
         before = torch.cat([first, cues.features[:, :-1]], 1)
         before, flat_cues, flat_noise = flat(before), flat(cues), flat(noise)
@@ -127,7 +131,8 @@ class PoseCVAE(Model):
             self._decode(before[i : i + PIECE], each(flat_cues, lambda x: x[i : i + PIECE]), flat_noise[i : i + PIECE])  # noqa: B023
             for i in range(0, len(before), PIECE)
         ]
-        return Step(timed(torch.cat(frames), len(noise)), cues.posterior)
+        last = State(cues.truth[:, -1], cues.features[:, -1], state.before)
+        return last, Step(timed(torch.cat(frames), len(noise)), cues.posterior)
 
     def _decode(self, features: Tensor, cue: Cue, noise: Tensor) -> Tensor:
         z = noise if cue.posterior is None else cue.posterior.sample(noise)

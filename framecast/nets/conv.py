@@ -23,6 +23,16 @@ class Norm(nn.GroupNorm):
         return super().forward(input.float()).to(input.dtype)
 
 
+class BatchNorm(nn.BatchNorm2d):
+    """Batch normalisation that takes a batch of a single value as it does when predicting: that has no spread."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        if self.training and input.numel() == self.num_features:
+            mean, variance = self.running_mean, self.running_var
+            return F.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
+        return super().forward(input)
+
+
 class Residual(nn.Module):
     """x + conv(silu(conv(norm(x)))), (N, C, H, W) to the same shape. Starts as the identity.
 
@@ -60,3 +70,63 @@ class Pyramid(nn.Module):
         for down, level in zip(self.downs, self.levels[1:], strict=True):
             features.append(level(down(features[-1])))
         return features
+
+
+def padded(pictures: Tensor, side: int) -> Tensor:
+    """(N, C, H, W) with the edges repeated to the right and below until both sides are multiples of `side`."""
+    down, right = -pictures.shape[-2] % side, -pictures.shape[-1] % side
+    return F.pad(pictures, (0, right, 0, down), mode="replicate") if down or right else pictures
+
+
+class MaskedDecoder(nn.Module):
+    """A given frame drawn on: new pixels, and a mask that mixes them with the frame's.
+
+    Args:
+        channels: C of the frames.
+        widths: channels of the levels, finest first.
+        blocks: residual blocks of each level.
+        patch: pixels of a side that the finest level packs together.
+        told: whether each frame also has features of its own at every level.
+    """
+
+    def __init__(self, channels: int, widths: tuple[int, ...], blocks: tuple[int, ...], patch: int, told: bool) -> None:
+        super().__init__()
+        self.patch, self.channels = patch, channels
+        self.from_anchor = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
+        self.from_condition = nn.ModuleList(nn.Conv2d(w, w, 1) for w in (widths if told else ()))
+        self.ups = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.levels = nn.ModuleList(
+            nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, blocks, strict=True)
+        )
+        self.norm = Norm(widths[0])
+        # Per pixel: the new colour, and how far it replaces the given frame's.
+        self.out = nn.Conv2d(widths[0], (channels + 1) * patch * patch, 3, padding=1)
+        # It begins near a copy of the given frame, which little motion makes hard to beat.
+        assert self.out.bias is not None
+        nn.init.constant_(self.out.bias[channels * patch * patch :], -2.0)
+
+    def forward(self, frame: Tensor, anchor: list[Tensor], condition: list[Tensor], bottom: Tensor) -> Tensor:
+        """Draws all frames of a clip.
+
+        Args:
+            frame: (B, C, H, W), the given one.
+            anchor: its features by level, finest first.
+            condition: each frame's features (B, T, w, h, w) by level, or an empty list.
+            bottom: (B, T, w, h, w): what the coarsest level begins with; h and w may be 1.
+
+        Returns:
+            (B, T, C, H, W).
+        """
+        clips, times = bottom.shape[:2]
+        x = bottom.flatten(0, 1)
+        for level in reversed(range(len(anchor))):
+            if level < len(anchor) - 1:
+                x = self.ups[level](F.interpolate(x, scale_factor=2, mode="nearest"))
+            still = self.from_anchor[level](anchor[level])  # once a clip, not once a frame
+            if condition:
+                x = x + self.from_condition[level](condition[level].flatten(0, 1))
+            x = (x.unflatten(0, (clips, times)) + still[:, None]).flatten(0, 1)
+            x = self.levels[level](x.contiguous(memory_format=torch.channels_last))
+        drawn = F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.patch).float().unflatten(0, (clips, times))
+        new, mask = drawn[:, :, : self.channels], drawn[:, :, self.channels :].sigmoid()
+        return frame[:, None] * (1 - mask) + (new + 0.5) * mask

@@ -64,6 +64,14 @@ def gate(layer: nn.Conv2d, x: Tensor, slope: float) -> Tensor:
     return _with(layer, x, wa, ca, "mul", _alone(layer, x, wb, cb, slope))
 
 
+def normed(layer: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d, x: Tensor, slope: float) -> Tensor:
+    """leaky_relu(norm(layer(x)), slope), (N, o, H', W'). In a rollout the norm only scales, in the weights."""
+    if not _fuses(x) or norm.training or isinstance(layer, nn.ConvTranspose2d):
+        return F.leaky_relu(norm(layer(x)), slope, inplace=True)
+    x, ((weight, bias),) = _prepared(layer, x, 1, norm)
+    return _alone(layer, x, weight, bias, slope)
+
+
 def _fuses(x: Tensor) -> bool:
     return (
         _packed.get() is not None
@@ -84,14 +92,21 @@ def _with(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor, how: str, o
     return torch.ops.mkldnn._convolution_pointwise.binary(x, other, weight, bias, *shape, how, None, None, [], None)
 
 
-def _prepared(layer: nn.Conv2d, x: Tensor, parts: int) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+def _prepared(
+    layer: nn.Conv2d, x: Tensor, parts: int, norm: nn.BatchNorm2d | None = None
+) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
     """The input in the precision of the call, and the layer's packed weights and biases in `parts` pieces."""
     kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
     packed, key = _packed.get(), (layer, kind, x.shape)
     assert packed is not None and layer.bias is not None
     if key not in packed:
         shape = (layer.padding, layer.stride, layer.dilation, layer.groups, list(x.shape))
-        halves = zip(layer.weight.detach().chunk(parts), layer.bias.detach().chunk(parts), strict=True)
+        weight, bias = layer.weight.detach(), layer.bias.detach()
+        if norm is not None:
+            assert norm.running_mean is not None and norm.running_var is not None
+            scale = norm.weight.detach() * (norm.running_var + norm.eps).rsqrt()
+            weight, bias = weight * scale[:, None, None, None], (bias - norm.running_mean) * scale + norm.bias.detach()
+        halves = zip(weight.chunk(parts), bias.chunk(parts), strict=True)
         packed[key] = [
             (torch.ops.mkldnn._reorder_convolution_weight(w.to(kind).contiguous(), *shape), b.to(kind))
             for w, b in halves

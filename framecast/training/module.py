@@ -13,7 +13,7 @@ from torch import Tensor
 
 from framecast import models, schedules
 from framecast.objective import Objective
-from framecast.rollout import channels_last, walk
+from framecast.rollout import channels_last, drawn_frames, walk
 from framecast.schedules import Progress
 from framecast.training.muon import Muon
 from framecast.training.settings import Settings
@@ -73,12 +73,13 @@ class TrainingModule(LightningModule):
         for group in self.optimizers().optimizer.param_groups:  # type: ignore[union-attr]
             group["lr"] = self.settings.lr * self.lr_schedule(progress)
         clip = batch.to_float()
-        count, length = clip.frames.shape[0], clip.frames.shape[1] - 1
+        count, context = clip.frames.shape[0], self.settings.context
+        length, _ = drawn_frames(self.model, clip.frames.shape[1], context)
         # All draws of a step come from (seed, step): a resumed run draws what it would have drawn.
         key = np.random.SeedSequence((self.settings.seed, self.global_step)).generate_state(1, np.uint64)
         generator = torch.Generator(self.device).manual_seed(int(key[0]) >> 1)
         noise = torch.randn(count, length, *self.model.noise_shape, generator=generator, device=self.device)
-        trace = walk(self.model, clip, self._forced(tfr, count, length, generator), noise)
+        trace = walk(self.model, clip, self._forced(tfr, count, length, generator), noise, context)
         losses = self.objective(trace, beta)
         if not torch.isfinite(losses.total):
             raise FloatingPointError("the loss")

@@ -173,9 +173,10 @@ def check(settings: Settings) -> None:
     for name in (*given, "batch_size", "lr", "log_every"):
         if not getattr(settings, name) > 0:
             raise ValueError(f"--{name} must be above 0, not {getattr(settings, name)}.")
-    if settings.clip_length < 2:
+    if not 1 <= settings.context < settings.clip_length:
         raise ValueError(
-            f"--clip_length must be 2 or more (one given frame, one to predict), not {settings.clip_length}."
+            f"A clip holds the given frames and at least one to predict: --clip_length must be above --context, and"
+            f" that 1 or more; they are {settings.clip_length} and {settings.context}."
         )
     if not 0 < settings.partial <= 1:
         raise ValueError(f"--partial is a share above 0 and up to 1, not {settings.partial}.")

@@ -17,6 +17,7 @@ class Settings:
         seed: of everything that is drawn.
         batch_size: clips in a batch (B).
         clip_length: frames in a clip (T), the given ones included.
+        context: given frames, in training and validation.
         partial: share of each episode that is used, from its start.
         lr: learning rate at its highest.
         lr_schedule: factor on it over the run; a schedule such as cosine:warmup=0.02 or milestones:first=2,second=5.
@@ -42,6 +43,7 @@ class Settings:
     seed: int = 0
     batch_size: int = 2
     clip_length: int = 16
+    context: int = 1
     partial: float = 1.0
     lr: float = 1e-3
     lr_schedule: str = "cosine:warmup=0.02"

@@ -1,0 +1,198 @@
+"""`latent`: framecast's own model for uncertain futures, driven by actions, pictures or nothing.
+
+A small map y_t is the scene's state. It moves by residual steps, y_{t+1} = y_t + f(y_t, c_{t+1}, z_{t+1}), with a
+learned prior for z (the idea of latent residual dynamics: Franceschi et al. 2020). Every frame is decoded from its
+state and the given frame's features, with `anchor`'s mask over the given frame. Pixels are never fed back: all frames
+of a clip are decoded in one batch, and errors do not pile up in them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F  # noqa: N812
+
+from framecast.models.base import Model, each, timed
+from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
+from framecast.values import Gaussian, Spec, Step, unit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `latent`.
+
+    Args:
+        widths: channels of the levels, finest first; each level halves the picture.
+        blocks: residual blocks of a level in the decoder.
+        state: channels of y, a map of the coarsest level's size.
+        z: Z, numbers of a frame's latent.
+    """
+
+    widths: tuple[int, ...] = (32, 64, 96)
+    blocks: tuple[int, ...] = (1, 2, 2)
+    state: int = 64
+    z: int = 16
+
+
+@dataclass
+class State:
+    """The last given frame with its features by level, y (B, S, h, w), and the newest vector condition."""
+
+    frame: Tensor
+    features: list[Tensor]
+    y: Tensor
+    before: Tensor | None = None
+
+
+@dataclass
+class Cue:
+    """A frame's number, its condition as a vector or as features by level, and the truth's features where given."""
+
+    times: Tensor
+    vector: Tensor | None = None
+    features: list[Tensor] | None = None
+    seen: Tensor | None = None
+
+
+class Latent(Model):
+    """See the module. Noise (B, Z)."""
+
+    feeds_back = False
+
+    def __init__(self, spec: Spec, config: Config = Config()) -> None:
+        super().__init__(spec)
+        self.config = config
+        widths, kind, channels = config.widths, spec.condition.kind, config.state
+        self.patch = 2 if min(spec.height, spec.width) < 128 else 4
+        self.unit = self.patch * 2 ** (len(widths) - 1)
+        shown = spec.condition.size if kind == "picture" else 0
+        plain = [1] * len(widths)
+        self.anchor_net = Pyramid(spec.channels + shown, widths, self.patch, plain)
+        if kind == "picture":
+            self.condition_net = Pyramid(shown, widths, self.patch, plain)
+        self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, [0, 0, 1])
+        seen = widths[-1] // 2
+        told = {"picture": widths[-1], "vector": self.condition_size, "none": 0}[kind]
+        self.begin = nn.Conv2d(widths[-1] + 2 * seen, channels, 3, padding=1)
+        self.prior_net = Belief(channels, told, 0, config.z)
+        self.posterior_net = Belief(channels, told, seen, config.z)
+        self.move = Move(channels, told, config.z)
+        self.bottom = nn.Sequential(Residual(channels), nn.Conv2d(channels, widths[-1], 1))
+        self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind == "picture")
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        return (self.config.z,)
+
+    def start(self, frames: Tensor, condition: Tensor | None) -> State:
+        """y is read off the last given frame and what has changed since the one before it."""
+        last, kind = self._padded(frames[:, -1]), self.spec.condition.kind
+        shown = [last] if condition is None or kind != "picture" else [last, self._padded(condition[:, -1])]
+        features = self.anchor_net(torch.cat(shown, 1))
+        seen = self.seen_net(last)[-1]
+        earlier = seen if frames.shape[1] == 1 else self.seen_net(self._padded(frames[:, -2]))[-1]
+        y = self.begin(torch.cat([features[-1], seen, seen - earlier], 1)).float()
+        before = self.standard(condition[:, -1]) if condition is not None and kind == "vector" else None
+        return State(last, features, y, before)
+
+    def look(
+        self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
+    ) -> tuple[State, Cue]:
+        clips, cue = len(times), Cue(times)
+        if condition is not None and self.spec.condition.kind == "picture":
+            cue.features = timed(self.condition_net(self._padded(condition.flatten(0, 1))), clips)
+        elif condition is not None:
+            vectors = self.paired(state.before, self.standard(condition))
+            state = replace(state, before=vectors[:, -1, self.spec.condition.size :])
+            cue.vector = vectors.gather(1, times[..., None].expand(-1, -1, vectors.shape[-1]))
+        if truth is not None:
+            cue.seen = timed(self.seen_net(self._padded(truth.flatten(0, 1)))[-1], clips)
+        return state, cue
+
+    def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
+        state, step = self.parallel(state, each(cue, lambda x: x[:, None]), noise[:, None])
+        return state, each(step, lambda x: x[:, 0])
+
+    def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
+        y, states, priors, posteriors = state.y, [], [], []
+        for t in range(noise.shape[1]):
+            told = self._told(each(cues, lambda x: x[:, t]))  # noqa: B023 (used at once)
+            latent = self.prior_net(y, told, None)
+            priors.append(latent)
+            if cues.seen is not None:
+                latent = self.posterior_net(y, told, cues.seen[:, t])
+                posteriors.append(latent)
+            y = y + self.move(y, told, latent.sample(noise[:, t]))
+            states.append(y)
+        bottom = timed(self.bottom(torch.stack(states, 1).flatten(0, 1)), len(noise))
+        frames = self.decoder(state.frame, state.features, cues.features or [], bottom)
+        step = Step(frames[..., : self.spec.height, : self.spec.width], _joined(posteriors), _joined(priors))
+        return replace(state, y=y), step
+
+    def _told(self, cue: Cue) -> Tensor | None:
+        """What is known of a frame, (B, told, h, w) with h = w = 1 for a vector."""
+        if cue.features is not None:
+            return cue.features[-1]
+        return None if cue.vector is None else cue.vector[..., None, None]
+
+    def _padded(self, pictures: Tensor) -> Tensor:
+        return padded(unit(pictures), self.unit)
+
+
+class Told(nn.Module):
+    """y, what is told and what else is seen, brought to n channels: (B, n, h, w)."""
+
+    def __init__(self, channels: int, told: int, seen: int, n: int) -> None:
+        super().__init__()
+        self.norm = Norm(channels)
+        self.from_y = nn.Conv2d(channels, n, 3, padding=1)
+        self.from_told = nn.Conv2d(told, n, 1) if told else None
+        self.from_seen = nn.Conv2d(seen, n, 3, padding=1) if seen else None
+
+    def forward(self, y: Tensor, told: Tensor | None, seen: Tensor | None) -> Tensor:
+        x = self.from_y(self.norm(y))
+        x = x if self.from_told is None or told is None else x + self.from_told(told)
+        return F.silu(x if self.from_seen is None or seen is None else x + self.from_seen(seen))
+
+
+class Belief(nn.Module):
+    """A Gaussian of z from the state: the prior, or with the truth's features the posterior."""
+
+    def __init__(self, channels: int, told: int, seen: int, z: int) -> None:
+        super().__init__()
+        self.told = Told(channels, told, seen, channels)
+        self.inner = nn.Conv2d(channels, channels, 3, padding=1)
+        self.head = nn.Linear(2 * channels, 2 * z)
+        nn.init.zeros_(self.head.weight)
+        nn.init.zeros_(self.head.bias)
+
+    def forward(self, y: Tensor, told: Tensor | None, seen: Tensor | None) -> Gaussian:
+        x = F.silu(self.inner(self.told(y, told, seen)))
+        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], -1)
+        mean, log_variance = self.head(pooled).float().chunk(2, -1)
+        return Gaussian(mean, log_variance.clamp(-10, 4))
+
+
+class Move(nn.Module):
+    """f: the step of the state (B, S, h, w) under what is told and z. It begins at zero."""
+
+    def __init__(self, channels: int, told: int, z: int) -> None:
+        super().__init__()
+        self.told = Told(channels, told, z, 2 * channels)
+        self.told.from_seen = nn.Conv2d(z, 2 * channels, 1)
+        self.inner = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1)
+        self.out = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        nn.init.zeros_(self.out.weight)
+
+    def forward(self, y: Tensor, told: Tensor | None, z: Tensor) -> Tensor:
+        x = self.told(y, told, z[..., None, None])
+        return self.out(F.silu(self.inner(x))).float()
+
+
+def _joined(steps: list[Gaussian]) -> Gaussian | None:
+    if not steps:
+        return None
+    means, log_variances = [s.mean for s in steps], [s.log_variance for s in steps]
+    return Gaussian(torch.stack(means, 1), torch.stack(log_variances, 1))

@@ -1,0 +1,212 @@
+"""`svg`: stochastic video generation with a fixed or a learned prior (Denton and Fergus 2018), driven by actions.
+
+Each frame is encoded to a vector h; a posterior LSTM reads h_t, a prior LSTM h_{t-1}; the frame predictor, an LSTM over
+[h_{t-1}, z_t, condition_{t-1}], gives the vector that the decoder draws, with skips from a given frame. True frames are
+encoded in one call, and where they are all fed the LSTMs run as fused sequences and decoding is one batch over time.
+
+In training the batch norms see all frames of a batch of clips at once; the published loop shows them time by time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from framecast.models.base import Model, each, flat, timed
+from framecast.nets.backbones import BACKBONES, published_beginning
+from framecast.nets.recurrent import Memory, RecurrentGaussian, RecurrentVector
+from framecast.values import Gaussian, Spec, Step, unit
+
+
+@dataclass(frozen=True)
+class Config:
+    """Settings of `svg`, with the paper's values for robot pushing.
+
+    Args:
+        prior: learned (SVG-LP), fixed (SVG-FP), or none (no latent: the deterministic baseline).
+        backbone: vgg or dcgan.
+        g: size of a frame's vector.
+        z: numbers of a frame's latent (the paper: 64 for BAIR, 24 for KTH, 10 for moving digits).
+        rnn: size of the LSTMs.
+        predictor_layers: of the frame predictor's LSTM.
+        last_frame_skip: skips come from the newest frame; otherwise from the last given one.
+    """
+
+    prior: Literal["learned", "fixed", "none"] = "learned"
+    backbone: Literal["vgg", "dcgan"] = "vgg"
+    g: int = 128
+    z: int = 64
+    rnn: int = 256
+    predictor_layers: int = 2
+    last_frame_skip: bool = False
+
+
+@dataclass
+class State:
+    """The newest frame (B, C, H, W) or, where known, its vector h (B, g); projected skips; the LSTMs' memories."""
+
+    frame: Tensor | None
+    h: Tensor | None
+    skips: list[Tensor]
+    before: Tensor | None = None
+    posterior: Memory | None = None
+    prior: Memory | None = None
+    predictor: Memory | None = None
+
+
+@dataclass
+class Cue:
+    """What is known of a frame.
+
+    Args:
+        times: only carries the number of frames.
+        condition: of the frame before it.
+        posterior, h: with the truth given: of its latent, and its vector.
+        skips: the ones it is drawn with; None: the state's.
+        newest: its own, for the next frame, where skips come from the newest one.
+    """
+
+    times: Tensor
+    condition: Tensor | None = None
+    posterior: Gaussian | None = None
+    h: Tensor | None = None
+    skips: list[Tensor] | None = None
+    newest: list[Tensor] | None = None
+
+
+class SVG(Model):
+    """See the module. Noise (B, Z).
+
+    Raises:
+        ValueError: a picture that the backbones cannot halve, or an unknown prior or backbone.
+    """
+
+    takes = frozenset({"vector", "none"})
+    warms_up = True
+
+    def __init__(self, spec: Spec, config: Config = Config()) -> None:
+        super().__init__(spec)
+        self.config = config
+        for name, allowed in (("prior", ("learned", "fixed", "none")), ("backbone", tuple(BACKBONES))):
+            if (value := getattr(config, name)) not in allowed:
+                raise ValueError(f"--svg.{name} is one of {', '.join(allowed)}, not {value!r}.")
+        z = self.noise_shape[0]
+        self.encoder, self.decoder = BACKBONES[config.backbone](spec.channels, spec.height, spec.width, config.g)
+        if z:
+            self.posterior = RecurrentGaussian(config.g, z, config.rnn, 1)
+        if config.prior == "learned":
+            self.prior = RecurrentGaussian(config.g, z, config.rnn, 1)
+        read = config.g + z + spec.condition.size
+        self.frame_predictor = RecurrentVector(read, config.g, config.rnn, config.predictor_layers)
+        published_beginning(self)
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        return (0 if self.config.prior == "none" else self.config.z,)
+
+    def start(self, frames: Tensor, condition: Tensor | None) -> State:
+        """The memories warm up on the given frames, with the posterior's mean."""
+        h, skips = self._encoded(unit(frames[:, 0]))
+        state = State(None, h, skips, None if condition is None else self.standard(condition[:, 0]))
+        count = frames.shape[1] - 1
+        if not count:
+            return state
+        times = torch.arange(count, device=frames.device).expand(len(frames), count)
+        coming = None if condition is None else condition[:, 1:]
+        state, cues = self.look(state, coming, times, frames[:, 1:], given=count)
+        noise = torch.zeros(len(frames), count, *self.noise_shape, device=frames.device)
+        return self._true_fed(state, cues, noise)[0]
+
+    def look(
+        self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
+    ) -> tuple[State, Cue]:
+        clips, count = times.shape
+        cue = Cue(times)
+        if condition is not None:
+            assert state.before is not None
+            vectors = self.standard(condition)
+            shifted = torch.cat([state.before[:, None], vectors[:, :-1]], 1)
+            cue.condition = shifted.gather(1, times[..., None].expand(-1, -1, shifted.shape[-1]))
+            state = replace(state, before=vectors[:, -1])
+        if truth is None:
+            return state, cue
+        h, skips = self.encoder(_last(unit(truth).flatten(0, 1)))
+        cue.h = timed(h.float(), clips)
+        if self.config.last_frame_skip:
+            cue.newest = timed(self.decoder.project(skips), clips)
+        elif given:
+            kept = each(timed(skips, clips), lambda x: x[:, :given].flatten(0, 1))
+            past = _after(state.skips, timed(self.decoder.project(kept), clips))
+            which = torch.arange(count, device=times.device).clamp(max=given)
+            cue.skips = each(past, lambda x: x[:, which])
+            state = replace(state, skips=each(past, lambda x: x[:, given]))
+        if self.config.prior != "none":
+            (mean, log_variance), memory = self.posterior(cue.h, state.posterior)
+            cue.posterior = Gaussian(mean, log_variance)
+            state = replace(state, posterior=memory)
+        return state, cue
+
+    def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
+        if state.h is None:
+            assert state.frame is not None
+            h, newest = self._encoded(state.frame)
+            state = replace(state, h=h, skips=newest if self.config.last_frame_skip else state.skips)
+        assert state.h is not None
+        vectors, prior, state = self._dynamics(state, state.h[:, None], each(cue, lambda x: x[:, None]), noise[:, None])
+        frame = self.decoder(vectors[:, 0], state.skips if cue.skips is None else cue.skips)
+        return replace(state, frame=frame, h=None), Step(frame, cue.posterior, each(prior, lambda x: x[:, 0]))
+
+    def force(self, state: State, cue: Cue, mask: Tensor) -> State:
+        assert cue.h is not None and state.frame is not None, "forcing needs the truth and a prediction"
+        h, skips = cue.h, cue.newest or state.skips
+        if not mask.all():
+            own, newest = self._encoded(state.frame)
+            h = torch.where(mask[:, None], h, own)
+            if cue.newest is not None:
+                pairs = zip(cue.newest, newest, strict=True)
+                skips = [torch.where(mask[:, None, None, None], true, drawn) for true, drawn in pairs]
+        return replace(state, h=h, skips=skips)
+
+    def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
+        skips = state.skips if cues.skips is None else flat(cues.skips)
+        if cues.newest is not None:
+            skips = flat(each(_after(state.skips, cues.newest), lambda x: x[:, :-1]))
+        state, vectors, prior = self._true_fed(state, cues, noise)
+        frames = timed(self.decoder(vectors.flatten(0, 1), skips), len(noise))
+        return state, Step(frames, cues.posterior, prior)
+
+    def _true_fed(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Tensor, Gaussian | None]:
+        """The vectors (B, T, g) to decode where every step is fed the truth."""
+        assert cues.h is not None and state.h is not None, "svg is parallel only where the truth is fed"
+        h = torch.cat([state.h[:, None], cues.h[:, :-1]], 1)
+        vectors, prior, state = self._dynamics(state, h, cues, noise)
+        skips = state.skips if cues.newest is None else each(cues.newest, lambda x: x[:, -1])
+        return replace(state, frame=None, h=cues.h[:, -1], skips=skips), vectors, prior
+
+    def _dynamics(self, state: State, h: Tensor, cues: Cue, noise: Tensor) -> tuple[Tensor, Gaussian | None, State]:
+        """Vectors h (B, T, g) of the frames before to vectors (B, T, g) to decode."""
+        prior, memory = None, None
+        if self.config.prior == "learned":
+            (mean, log_variance), memory = self.prior(h, state.prior)
+            prior = Gaussian(mean, log_variance)
+        latent = cues.posterior or prior
+        z = noise if latent is None else latent.sample(noise)
+        read = [h, z.float()] + ([] if cues.condition is None else [cues.condition])
+        vectors, predictor = self.frame_predictor(torch.cat(read, -1), state.predictor)
+        return vectors, prior, replace(state, prior=memory, predictor=predictor)
+
+    def _encoded(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
+        h, skips = self.encoder(_last(frames))
+        return h.float(), self.decoder.project(skips)
+
+
+def _after(first: list[Tensor], later: list[Tensor]) -> list[Tensor]:
+    """Tensors (B, ...) before tensors (B, T, ...): (B, 1 + T, ...)."""
+    return [torch.cat([a[:, None], b], 1) for a, b in zip(first, later, strict=True)]
+
+
+def _last(x: Tensor) -> Tensor:
+    return x.contiguous(memory_format=torch.channels_last)
