@@ -45,7 +45,15 @@ def main() -> None:
             made = ["--data", str(store), "--out", str(runs[-1]), "--model", model, "--clip_length", clip]
             _run("train", *made, "--minutes", str(options.minutes), "--val_frames", "30")
         question = SimpleNamespace(
-            data=str(store), split="val", context=1, horizon=629, episodes=None, seed=0, device="auto"
+            data=str(store),
+            split="val",
+            context=1,
+            horizon=None,
+            episodes=None,
+            seed=0,
+            device="auto",
+            samples=1,
+            diagnose=False,
         )
         result = evaluate(runs, question, options.work / f"{name}-result")
         results[name] = {"table": result.table(), "frames_per_second": result.speed, "episodes": result.names}

@@ -4,33 +4,56 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 from framecast import models
 from framecast.atomic import replacing
 from framecast.metrics.frame import drift, psnr, ssim
+from framecast.metrics.sampling import Diversity, best_of
 from framecast.models.base import Model
-from framecast.predictor import Predictor
+from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.store import Store
 from framecast.values import Episode, tensor
+
+FRAMES_AT_ONCE = 2**21  # pixels of the frames that are drawn together: memory does not grow with samples or videos
+SHOWN = 3  # samples of a video that are kept to be looked at, beside the best
 
 
 @dataclass
 class Scored:
-    """One way to predict one episode: PSNR (dB) and SSIM of every predicted frame; frames uint8 (T, H, W, C)."""
+    """One way to predict one episode.
+
+    Args:
+        psnr, ssim: (K, T), dB and index of every predicted frame of every sample.
+        frames: uint8 (T, H, W, C), the sample that is best by PSNR.
+        diversity: mean pairwise distance of the samples (grey levels).
+        samples: the first few, uint8 (T, H, W, C) each, where there are many.
+    """
 
     psnr: np.ndarray
     ssim: np.ndarray
     frames: np.ndarray
+    diversity: float = 0.0
+    samples: list[np.ndarray] = field(default_factory=list)
 
-    def numbers(self) -> dict[str, float]:
-        """Means over frames, and drift."""
-        return {"psnr": float(self.psnr.mean()), "ssim": float(self.ssim.mean()), "drift": drift(self.psnr)}
+    def curve(self) -> np.ndarray:
+        """(T,) PSNR of every frame, the mean over samples."""
+        return self.psnr.mean(0)
+
+    def numbers(self, samples: int = 1) -> dict[str, float]:
+        """Means over frames and samples, and drift; of many samples also the best, per metric, and their diversity."""
+        found = {"psnr": float(self.psnr.mean()), "ssim": float(self.ssim.mean()), "drift": drift(self.curve())}
+        if samples > 1:
+            found[f"psnr best of {samples}"] = best_of(self.psnr)
+            found[f"ssim best of {samples}"] = best_of(self.ssim)
+            found["diversity"] = self.diversity
+        return found
 
 
 @dataclass
@@ -41,22 +64,23 @@ class Result:
     truth: list[np.ndarray]
     conditions: list[np.ndarray | None]
     given: list[np.ndarray]
+    samples: int = 1
     scores: dict[str, list[Scored]] = field(default_factory=dict)
     speed: dict[str, float] = field(default_factory=dict)
 
     def table(self) -> dict[str, dict[str, float]]:
-        """Per way to predict: the mean over episodes of PSNR, SSIM and drift."""
+        """Per way to predict: the mean over episodes of its numbers."""
         rows = {}
         for who, scored in self.scores.items():
-            numbers = [s.numbers() for s in scored]
+            numbers = [s.numbers(self.samples) for s in scored]
             rows[who] = {key: float(np.mean([n[key] for n in numbers])) for key in numbers[0]}
         return rows
 
 
 def score(truth: np.ndarray, frames: np.ndarray) -> Scored:
-    """Compares uint8 (T, H, W, C) frames with the truth, frame by frame, in float64."""
+    """Compares one film, uint8 (T, H, W, C), with the truth, frame by frame, in float64."""
     a, b = tensor(frames)[None], tensor(truth)[None]
-    return Scored(psnr(a, b)[0].numpy(), ssim(a, b)[0].numpy(), frames)
+    return Scored(psnr(a, b).numpy(), ssim(a, b).numpy(), frames)
 
 
 def episodes_for(
@@ -87,11 +111,14 @@ def evaluate(
     store: Store,
     split: str,
     context: int = 1,
-    horizon: int | None = 629,
+    horizon: int | None = None,
     most: int | None = None,
     seed: int = 0,
     baselines: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
+    samples: int = 1,
+    pixels: int = FRAMES_AT_ONCE,
+    change: Callable[[list[np.ndarray | None]], list[np.ndarray | None]] | None = None,
 ) -> Result:
     """Free-running rollouts of every predictor over a split, and of the copy baselines.
 
@@ -102,42 +129,120 @@ def evaluate(
         context: given frames.
         horizon: frames to predict of each episode at most; None: all there are.
         most: episodes at most.
-        seed: of the samples.
+        seed: of the samples: sample k of any episode is drawn from (seed, k), as `predict` draws it.
         baselines: with the copy baselines.
         progress: called with who predicts, frames done, and frames in all.
+        samples: K of each episode.
+        pixels: of frames drawn together; results do not depend on it.
+        change: what is told in place of the true conditions, (context + horizon, ...) of each episode.
 
     Raises:
         ValueError: the store's condition or size is not what a model was trained on.
     """
+    if samples < 1:
+        raise ValueError(f"--samples is 1 or more, not {samples}.")
     chosen = episodes_for(store, split, context, horizon, most)
-    result = Result([], [], [], [])
+    result = Result([], [], [], [], samples)
     for episode, frames in chosen:
         stop = context + frames
         result.names.append(episode.name)
         result.given.append(np.asarray(episode.frames[:context]))
         result.truth.append(np.asarray(episode.frames[context:stop]))
         result.conditions.append(None if episode.condition is None else np.asarray(episode.condition[:stop]))
-    for which in ("first", "last") if baselines else ():
-        model = models.build(store.spec, "copy", {"which": which}).eval()
-        if which == "last" and context == 1:
-            continue  # with one given frame they are the same
-        predictors = {**predictors, f"copy {which} frame": model}
+    if change is not None:
+        result.conditions = change(result.conditions)
     for who, model in predictors.items():
         check_fit(model, store)
-        begun, total, done = time.perf_counter(), sum(len(t) for t in result.truth), 0
-        drawn_all = []
-        for given, truth, condition in zip(result.given, result.truth, result.conditions, strict=True):
-            pieces = []
-            predictor = Predictor(model, who, {})
-            for piece in predictor.stream(given, condition, 1, seed, len(truth), mean=who.endswith("(mean)")):
-                pieces.append(piece[0])
-                done += piece.shape[1]
-                if progress:
-                    progress(who, done, total)
-            drawn_all.append(np.concatenate(pieces))
-        result.speed[who] = total / (time.perf_counter() - begun)
-        result.scores[who] = [score(t, d) for t, d in zip(result.truth, drawn_all, strict=True)]
+        begun = time.perf_counter()
+        result.scores[who] = _draw(who, model, result, samples, seed, pixels, progress)
+        result.speed[who] = samples * sum(len(t) for t in result.truth) / (time.perf_counter() - begun)
+    for which in ("first", "last") if baselines else ():
+        if which == "last" and context == 1:
+            continue  # with one given frame they are the same
+        model = models.build(store.spec, "copy", {"which": which}).eval()
+        result.scores[f"copy {which} frame"] = _draw("copy", model, result, 1, seed, pixels, None)
     return result
+
+
+def _draw(
+    who: str,
+    model: Model,
+    result: Result,
+    samples: int,
+    seed: int,
+    pixels: int,
+    progress: Callable[[str, int, int], None] | None,
+) -> list[Scored]:
+    """Every episode's samples, drawn in batches over episodes and samples of one length."""
+    lengths = [len(t) for t in result.truth]
+    height, width = result.truth[0].shape[1:3]
+    together = max(1, pixels // (height * width))
+    jobs = sorted(((n, k) for n in range(len(lengths)) for k in range(samples)), key=lambda job: lengths[job[0]])
+    gathered, finished = {}, [None] * len(lengths)
+    done, total = 0, samples * sum(lengths)
+    while jobs:
+        length = lengths[jobs[0][0]]
+        rows = max(1, together // min(length, CHUNK))
+        batch = [job for job in jobs[:rows] if lengths[job[0]] == length]
+        jobs = jobs[len(batch) :]
+        drawn = _rows(model, result, batch, seed, who.endswith("(mean)"), together)
+        for (n, _), film in zip(batch, drawn, strict=True):
+            episode = gathered.setdefault(n, _Gathered(result.truth[n]))
+            episode.add(film)
+            if episode.diversity.count == samples:
+                finished[n] = gathered.pop(n).scored()
+        done += len(batch) * length
+        if progress:
+            progress(who, done, total)
+    return [scored for scored in finished if scored is not None]
+
+
+def _rows(
+    model: Model, result: Result, batch: list[tuple[int, int]], seed: int, mean: bool, together: int
+) -> np.ndarray:
+    """One film, uint8 (T, H, W, C), for each (episode, sample)."""
+    context, length = len(result.given[0]), len(result.truth[batch[0][0]])
+    size = max(1, min(CHUNK, together // len(batch)))
+    known = [result.conditions[n] for n, _ in batch]
+
+    def piece(first: int, stop: int) -> torch.Tensor | int:
+        if known[0] is None or model.spec.condition.kind == "none":
+            return stop - first
+        return torch.stack([tensor(c[first:stop]) for c in known if c is not None])
+
+    def pieces() -> Iterator[torch.Tensor | int]:
+        yield piece(0, context)
+        for first in range(context, context + length, size):
+            yield piece(first, min(first + size, context + length))
+
+    frames = torch.stack([tensor(result.given[n]) for n, _ in batch])
+    drawn = roll(model, frames, pieces(), [(seed, k) for _, k in batch], mean)
+    return np.concatenate([as_bytes(p) for p in drawn], 1)
+
+
+class _Gathered:
+    """The samples of one episode as they come in."""
+
+    def __init__(self, truth: np.ndarray) -> None:
+        self.truth, self.diversity = truth, Diversity()
+        self.psnr: list[np.ndarray] = []
+        self.ssim: list[np.ndarray] = []
+        self.samples: list[np.ndarray] = []
+        self.best: Scored | None = None
+
+    def add(self, film: np.ndarray) -> None:
+        found = score(self.truth, film)
+        if self.best is None or found.psnr.mean() > self.best.psnr.mean():
+            self.best = found
+        self.psnr.append(found.psnr[0])
+        self.ssim.append(found.ssim[0])
+        self.samples += [film] if len(self.samples) < SHOWN else []
+        self.diversity.add(film)
+
+    def scored(self) -> Scored:
+        assert self.best is not None
+        samples = self.samples if len(self.psnr) > 1 else []
+        return Scored(np.stack(self.psnr), np.stack(self.ssim), self.best.frames, self.diversity.value(), samples)
 
 
 def check_fit(model: Model, store: Store) -> None:
@@ -159,19 +264,38 @@ def record(result: Result, about: dict[str, Any]) -> dict[str, Any]:
     """The results as plain values, with the rules they were made by."""
     rules = {
         "psnr": "10 log10(1 / MSE) per frame over C, H, W of uint8 / 255, float64, MSE at least 1e-10",
-        "mean": "over the frames of an episode, then over episodes",
+        "mean": "over the frames of an episode and its samples, then over episodes",
         "ssim": "per frame, Gaussian window 11, sigma 1.5, K1 0.01, K2 0.03, data_range 1",
         "drift": "mean PSNR of the first hundred predicted frames less that of the last hundred (thirds below 200)",
     }
+    if result.samples > 1:
+        rules["best of N"] = "per metric and episode: the highest of N samples' means over frames; then over episodes"
+        rules["diversity"] = "root of the mean squared difference of two samples, grey levels 0..255, over all pairs"
     episodes = [
         {
             "name": name,
             "frames": len(result.truth[i]),
-            "scores": {w: {"psnr": s[i].psnr.tolist(), "ssim": s[i].ssim.tolist()} for w, s in result.scores.items()},
+            "scores": {w: _series(s[i], result.samples) for w, s in result.scores.items()},
         }
         for i, name in enumerate(result.names)
     ]
-    return {**about, "rules": rules, "table": result.table(), "frames_per_second": result.speed, "episodes": episodes}
+    return {
+        **about,
+        "samples": result.samples,
+        "rules": rules,
+        "table": result.table(),
+        "frames_per_second": result.speed,
+        "episodes": episodes,
+    }
+
+
+def _series(scored: Scored, samples: int) -> dict[str, Any]:
+    """Per frame, the mean over samples; of many samples also each one's mean over frames."""
+    found: dict[str, Any] = {"psnr": scored.curve().tolist(), "ssim": scored.ssim.mean(0).tolist()}
+    if samples > 1:
+        each = {"psnr": scored.psnr.mean(1).tolist(), "ssim": scored.ssim.mean(1).tolist()}
+        found |= {"of each sample": each, "diversity": scored.diversity}
+    return found
 
 
 def write_json(path: Path, data: dict[str, Any]) -> None:

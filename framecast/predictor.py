@@ -11,11 +11,9 @@ import torch
 
 from framecast import checkpoint
 from framecast.models.base import Model
-from framecast.rollout import roll
+from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.sources._pictures import resize
 from framecast.values import Spec, tensor
-
-CHUNK = 32  # frames drawn at a time: memory is that of one chunk, whatever the horizon
 
 
 class Predictor:
@@ -92,7 +90,7 @@ class Predictor:
         def walk() -> Iterator[np.ndarray]:
             keys = [(seed, sample) for sample in range(samples)]
             for drawn in roll(self.model, tensor(frames)[None], pieces(), keys, mean):
-                yield drawn.mul(255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
+                yield as_bytes(drawn)
 
         return walk()
 

@@ -19,6 +19,7 @@ from framecast.models.base import Model, each
 from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
+CHUNK = 32  # frames drawn at a time: memory is that of one chunk, whatever the horizon
 Key = tuple[int, ...]  # what a row's noise is drawn from: (seed, sample), or (seed, sample, episode)
 
 
@@ -144,6 +145,30 @@ def roll(
             state, drawn = _free(model, state, cues, eps * 0 if mean else eps)
         begin += count
         yield drawn.clamp(0, 1)
+
+
+def as_bytes(frames: Tensor) -> np.ndarray:
+    """Floats (..., C, H, W) in [0, 1] as uint8 (..., H, W, C), rounded."""
+    return frames.mul(255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
+
+
+@torch.no_grad()
+def reconstruct(model: Model, clip: Clip, context: int = 1) -> Trace:
+    """The frames after the given ones with latents from the posterior (its mean), own frames fed back.
+
+    Args:
+        model: in eval mode.
+        clip: the truth, floats or uint8.
+        context: given frames.
+    """
+    device = next((p.device for p in model.parameters()), torch.device("cpu"))
+    clip = clip.to(device).to_float()
+    count, given = drawn_frames(model, clip.frames.shape[1], context)
+    clips = len(clip.frames)
+    noise = torch.zeros(clips, count, *model.noise_shape, device=device)
+    with autocast(device):
+        trace = walk(model, clip, torch.zeros(clips, count, dtype=torch.bool, device=device), noise, context)
+    return each(trace, lambda x: x[:, given:].float())
 
 
 def _free(model: Model, state: Any, cues: Any, eps: Tensor) -> tuple[Any, Tensor]:

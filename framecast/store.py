@@ -4,28 +4,21 @@
     STORE/{split}.frames.npy     uint8 (N, H, W, C), all frames of the split
     STORE/{split}.condition.npy  uint8 (M, H, W, C) or float32 (M, D), all conditions of the split
 
-A store is written in a hidden folder beside its place and renamed when it is whole: what carries the name is finished.
+`packing` writes them.
 """
 
 from __future__ import annotations
 
 import json
-import multiprocessing
-import os
-import shutil
 import zlib
-from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
-from itertools import groupby
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from framecast.sources import SPLITS, Part, Source, find
-from framecast.values import Condition, Episode, Spec
+from framecast.values import Episode, Spec
 
 VERSION = 1
 INDEX = "index.json"
@@ -86,7 +79,7 @@ class Store:
     def verify(self) -> None:
         """Reads every byte and compares checksums. Raises ValueError naming the file that differs."""
         for name, file in self.index["files"].items():
-            if _checksum(self.root / name) != file["crc32"]:
+            if checksum(self.root / name) != file["crc32"]:
                 raise ValueError(f"{self.root / name} has changed since it was packed. Pack the store again.")
 
     def array(self, split: str, what: str) -> np.ndarray:
@@ -118,191 +111,8 @@ class Store:
         return (self.episode(split, n) for n in range(len(self.entries_of(split))))
 
 
-def pack(
-    source_name: str,
-    options: dict[str, Any],
-    out: str | Path,
-    workers: int | None = None,
-    progress: Callable[[int, int], None] | None = None,
-) -> Store:
-    """Packs a source on all cores.
-
-    Args:
-        source_name: a file of `framecast/sources`.
-        options: the arguments of its class.
-        out: the new store's folder.
-        workers: processes; None takes one per core.
-        progress: called with the frames done and the frames in all.
-
-    Raises:
-        FileExistsError: `out` exists already.
-        ValueError, OSError: from the source or the disk; nothing is left behind.
-    """
-    out = Path(out)
-    if out.exists():
-        raise FileExistsError(f"{out} exists already. Give another --out, or remove it first.")
-    source = find(source_name)(**options)
-    spec = source.spec()
-    plan = {split: source.parts(split) for split in SPLITS}
-    if not any(plan.values()):
-        raise ValueError("The source holds no episode.")
-    partial = out.with_name(f".{out.name}.partial-{os.getpid()}")
-    try:
-        out.parent.mkdir(parents=True, exist_ok=True)
-        partial.mkdir()
-        entries = {split: _layout(parts) for split, parts in plan.items() if parts}
-        jobs = [job for split, parts in plan.items() if parts for job in _create(partial, split, parts, spec)]
-        _fill(jobs, source_name, options, workers, progress)
-        _finish(partial, source_name, options, source.about(), spec, entries)
-        os.replace(partial, out)
-    except BaseException:
-        shutil.rmtree(partial, ignore_errors=True)
-        raise
-    return Store(out)
-
-
-@dataclass(frozen=True)
-class _Job:
-    """One part and the places where its frames and conditions go."""
-
-    root: Path
-    split: str
-    part: Part
-    frame: int
-    condition: int
-
-
-def _layout(parts: list[Part]) -> list[Entry]:
-    entries: list[Entry] = []
-    frame = condition = 0
-    for name, group in groupby(parts, key=lambda part: part.episode):
-        pieces = list(group)
-        frames, conditions = sum(p.frames for p in pieces), sum(p.stop - p.start for p in pieces)
-        entries.append(Entry(name, frame, frames, condition, conditions))
-        frame, condition = frame + frames, condition + conditions
-    return entries
-
-
-def _create(root: Path, split: str, parts: list[Part], spec: Spec) -> list[_Job]:
-    """Makes a split's empty files, with their room on the disk taken, and the jobs that fill them."""
-    jobs = []
-    frame = condition = 0
-    for part in parts:
-        jobs.append(_Job(root, split, part, frame, condition))
-        frame, condition = frame + part.frames, condition + part.stop - part.start
-    picture = (spec.height, spec.width)
-    _allocate(root / f"{split}.frames.npy", np.uint8, (frame, *picture, spec.channels))
-    if spec.condition.kind == "picture":
-        _allocate(root / f"{split}.condition.npy", np.uint8, (condition, *picture, spec.condition.size))
-    if spec.condition.kind == "vector":
-        _allocate(root / f"{split}.condition.npy", np.float32, (condition, spec.condition.size))
-    return jobs
-
-
-def _allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
-    """An .npy file of that shape. Its blocks are taken now: a full disk is an error here, not a crash while filling."""
-    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    array.flush()
-    del array
-    with open(path, "r+b") as file:
-        if hasattr(os, "posix_fallocate"):
-            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-
-
-_source: Source | None = None
-
-
-def _start_worker(source_name: str, options: dict[str, Any]) -> None:
-    global _source
-    _source = find(source_name)(**options)
-
-
-def _work(job: _Job) -> int:
-    assert _source is not None
-    episode = _source.read(job.part)
-    _put(job.root / f"{job.split}.frames.npy", job.frame, episode.frames, job.part)
-    if episode.condition is not None:
-        _put(job.root / f"{job.split}.condition.npy", job.condition, episode.condition, job.part)
-    return job.part.stop - job.part.start
-
-
-def _put(path: Path, first: int, values: np.ndarray, part: Part) -> None:
-    array = np.lib.format.open_memmap(path, mode="r+")
-    if values.shape[1:] != array.shape[1:]:
-        found, wanted = "x".join(map(str, values.shape[1:])), "x".join(map(str, array.shape[1:]))
-        raise ValueError(f"Episode {part.episode!r} has items of {found}, the first episode has {wanted}.")
-    array[first : first + len(values)] = values
-
-
-def _fill(
-    jobs: list[_Job],
-    source_name: str,
-    options: dict[str, Any],
-    workers: int | None,
-    progress: Callable[[int, int], None] | None,
-) -> None:
-    total = sum(job.part.stop - job.part.start for job in jobs)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(workers or cores, len(jobs))
-    done = 0
-    # Fresh interpreters: a fork of a process that runs torch's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (source_name, options)) as pool:
-        try:
-            for count in pool.map(_work, jobs):
-                done += count
-                if progress:
-                    progress(done, total)
-        except BrokenProcessPool:
-            raise OSError(
-                "A worker process was ended from outside (out of memory?). Try again with --workers 1."
-            ) from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
-
-
-def _finish(
-    root: Path,
-    source_name: str,
-    options: dict[str, Any],
-    about: dict[str, str],
-    spec: Spec,
-    entries: dict[str, list[Entry]],
-) -> None:
-    """Statistics, checksums, and the index last: a folder without one is not a store."""
-    if spec.condition.kind == "vector":
-        split = "train" if "train" in entries else next(iter(entries))
-        spec = replace(
-            spec, condition=_standard(spec.condition, np.load(root / f"{split}.condition.npy", mmap_mode="r"))
-        )
-    for path in root.glob("*.npy"):
-        with open(path, "rb+") as file:
-            os.fsync(file.fileno())
-    files = {p.name: {"bytes": p.stat().st_size, "crc32": _checksum(p)} for p in sorted(root.glob("*.npy"))}
-    index = {
-        "version": VERSION,
-        "source": source_name,
-        "options": {k: str(v) if isinstance(v, Path) else v for k, v in options.items()},
-        "about": about,
-        "spec": spec.to_dict(),
-        "splits": {split: [asdict(e) for e in found] for split, found in entries.items()},
-        "files": files,
-    }
-    with open(root / INDEX, "w") as file:
-        json.dump(index, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
-
-
-def _standard(condition: Condition, values: np.ndarray) -> Condition:
-    """The condition with mean and spread of its numbers; a number that never changes has spread 1."""
-    std = values.std(0, dtype=np.float64)
-    mean = values.mean(0, dtype=np.float64)
-    return replace(condition, mean=tuple(map(float, mean)), std=tuple(float(s) if s > 1e-6 else 1.0 for s in std))
-
-
-def _checksum(path: Path) -> int:
+def checksum(path: Path) -> int:
+    """CRC-32 of a file."""
     value = 0
     with open(path, "rb") as file:
         while block := file.read(1 << 22):

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from framecast import cli
-from framecast.store import pack
+from framecast.packing import pack
 
 ROOT = Path(__file__).parent.parent
 SMALL_ANCHOR = ["--anchor.widths", "[8,8,16]", "--anchor.blocks", "[1,1,1]"]

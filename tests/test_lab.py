@@ -308,7 +308,7 @@ def test_prediction(
     model.load_state_dict(torch.load(trained / "epoch=2.ckpt", weights_only=True)["state_dict"])
     loaded = checkpoint.load(trained / "epoch=2.ckpt", size=(16, 32)).model
     labels = tensor(pictures_of(dance / "test" / "test_label" / "0")[:50])[None] / 255
-    eps = noise(loaded, 0, [0], range(49)).transpose(0, 1)
+    eps = noise(loaded, [(0, 0)], range(49)).transpose(0, 1)
     drawn = reference.predict(model, tensor(first)[None] / 255, labels, eps)[0].flatten(1) * 255
     assert np.abs(drawn.numpy() - rows[1:50]).max() <= 0.51
 

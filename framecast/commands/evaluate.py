@@ -18,15 +18,17 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("run", type=str, nargs="+", help="run folders or checkpoints (several are put side by side)")
     parser.add_argument("--data", type=str, required=True, help="the packed store")
     parser.add_argument("--split", type=str, default="val", help="train, val or test (default: val)")
-    parser.add_argument("--context", type=int, default=1, help="given frames (default: 1)")
-    parser.add_argument("--horizon", type=int, default=629, help="frames to predict at most (default: 629)")
+    parser.add_argument("--context", type=int, default=None, help="given frames (default: as the run was trained)")
+    parser.add_argument("--horizon", type=int, default=None, help="frames to predict (default: all there are)")
+    parser.add_argument("--samples", type=int, default=1, help="futures drawn of each episode (default: 1)")
+    parser.add_argument("--diagnose", action="store_true", help="are the conditions and the latent used?")
     parser.add_argument("--episodes", type=int, default=None, help="episodes at most (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
     parser.add_argument("--out", type=str, default=None, help="folder of the results (default: RUN/evaluation-SPLIT)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     options = parser.parse(arguments)
-    for name in ("context", "horizon"):
-        if options[name] < 1:
+    for name in ("context", "horizon", "samples", "episodes"):
+        if options[name] is not None and options[name] < 1:
             parser.error(f"--{name} must be 1 or more, not {options[name]}")
     runs = [Path(path) for path in options.run]
     folder = runs[0] if runs[0].is_dir() else runs[0].parent
@@ -38,6 +40,7 @@ def run(arguments: list[str]) -> int:
 def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     """Scores, prints, writes and draws."""
     from framecast import checkpoint
+    from framecast import diagnose as diagnosis
     from framecast import evaluate as evaluation
     from framecast.report.run import draw, training_figures
     from framecast.store import Store
@@ -49,17 +52,27 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     if len(set(names.values())) < len(names):
         names = {run: f"{made.name} ({Path(run).name})" for run, made in loaded.items()}
     predictors = {names[run]: made.model for run, made in loaded.items()}
+    context = options.context or max(made.settings.get("context", 1) for made in loaded.values())
+    _check_horizon(store, options.split, context, options.horizon)
     with bar("predicting") as progress:
         result = evaluation.evaluate(
             predictors,
             store,
             options.split,
-            options.context,
+            context,
             options.horizon,
             options.episodes,
             options.seed,
             progress=lambda who, done, total: progress(done, total),
+            samples=options.samples,
         )
+    diagnoses = {}
+    if options.diagnose:
+        for who, model in predictors.items():
+            print(f"diagnosing {who} ...")
+            diagnoses[who] = diagnosis.diagnose(
+                who, model, store, options.split, context, options.horizon, options.episodes, options.seed
+            )
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "runs": {
@@ -67,37 +80,63 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         },
         "data": str(store.root),
         "split": options.split,
-        "context": options.context,
+        "context": context,
         "horizon": options.horizon,
         "seed": options.seed,
         "size": [store.spec.height, store.spec.width],
         "made_with": provenance(),
     }
+    if diagnoses:
+        about["diagnosis"] = {who: found.to_dict() for who, found in diagnoses.items()}
     evaluation.write_json(out / "results.json", evaluation.record(result, about))
     files = draw(result, out, store.spec.fps)
     for run in runs:
         if run.is_dir():
             training_figures(run)
     frames = sum(len(t) for t in result.truth)
+    drawn = "" if options.samples == 1 else f", {options.samples} samples of each"
     print(
-        f"{options.split} of {store.root}: {len(result.names)} episodes, {options.context} given and {frames} predicted"
-        " frames"
+        f"{options.split} of {store.root}: {len(result.names)} episodes, {context} given and {frames} predicted"
+        f" frames{drawn}"
     )
     show(result)
+    for who, found in diagnoses.items():
+        print("\n".join([f"{who}:", *(f"  {line}" for line in found.words())]))
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result
 
 
+def _check_horizon(store: Any, split: str, context: int, horizon: int | None) -> None:
+    """Truth is needed for every frame that is asked for."""
+    room = max(entry.frames for entry in store.entries_of(split)) - context
+    if horizon is not None and horizon > room:
+        raise ValueError(
+            f"--horizon {horizon}: the longest {split} episode of {store.root} has {room} frames after {context} given"
+            f" ones, and a score needs the truth. Give at most {room}; `framecast predict` goes on for as long as you"
+            " like."
+        )
+
+
 def show(result: Any) -> None:
     """The table: every way to predict, the copy baselines last."""
+    forms = {"psnr": "{:.2f}", "ssim": "{:.4f}", "drift": "{:+.2f}", "diversity": "{:.2f}"}
+    titles: dict[str, str] = {
+        "psnr": "PSNR (dB)",
+        "ssim": "SSIM",
+        "drift": "drift (dB)",
+        "diversity": "diversity (0..255)",
+    }
+    table_of = result.table()
+    keys = list(next(iter(table_of.values())))
+    if result.samples > 1:
+        titles |= {"psnr": "PSNR (average sample)", "ssim": "SSIM (average)"}
     rows = [
         [
             who,
-            f"{n['psnr']:.2f}",
-            f"{n['ssim']:.4f}",
-            f"{n['drift']:+.2f}",
-            f"{result.speed[who]:,.0f}" if "copy" not in who else "",
+            *(forms[key.split()[0]].format(numbers[key]) for key in keys),
+            f"{result.speed[who]:,.0f}" if who in result.speed else "",
         ]
-        for who, n in result.table().items()
+        for who, numbers in table_of.items()
     ]
-    print(table(rows, ["", "PSNR (dB)", "SSIM", "drift (dB)", "frames/s"]))
+    header = ["", *keys, "frames/s"]
+    print(table(rows, [titles.get(key, key) for key in header]))

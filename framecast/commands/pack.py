@@ -9,6 +9,7 @@ from framecast.commands._parser import Parser
 from framecast.progress import bar
 
 EXAMPLES = {
+    "bair": "framecast pack bair data/softmotion30_44k --camera aux1 --condition both --out stores/bair",
     "dance": "framecast pack dance data/dance --out stores/dance",
     "dancer": "framecast pack dancer --train 3000 --out stores/dancer",
     "npz": "framecast pack npz data/metaworld --frames observation --channels 6:9 --axes TCHW --out stores/metaworld",
@@ -36,7 +37,12 @@ def run(arguments: list[str]) -> int:
         EXAMPLES.get(name, f"framecast pack {name} ROOT --out STORE"),
     )
     keys = parser.add_class_arguments(kind, as_positional=True)
-    parser.add_argument("--out", type=str, required=True, help="the store's folder; must not exist yet")
+    parser.add_argument(
+        "--out",
+        type=str,
+        required=True,
+        help="the store's folder; must not exist yet (broken off, the same command goes on)",
+    )
     parser.add_argument("--workers", type=int, default=None, help="processes; one per core if not given")
     options = parser.parse(arguments[1:])
     return pack({key: options[key] for key in keys}, name, options.out, options.workers)
@@ -44,10 +50,10 @@ def run(arguments: list[str]) -> int:
 
 def pack(options: dict[str, Any], source: str, out: str, workers: int | None) -> int:
     """Packs, and says what came of it."""
-    from framecast import store
+    from framecast import packing
 
     with bar(f"packing {source}") as progress:
-        made = store.pack(source, options, out, workers, progress)
+        made = packing.pack(source, options, out, workers, progress, tell)
     for split, entries in made.entries.items():
         print(f"{split:6} {len(entries):6} episodes {sum(e.frames for e in entries):8} frames")
     print(f"{made.spec.height} x {made.spec.width}, condition: {made.spec.condition}")
@@ -58,6 +64,13 @@ def pack(options: dict[str, Any], source: str, out: str, workers: int | None) ->
         f"                      or: framecast train --data {out} --out runs/first --minutes 5"
     )
     return 0
+
+
+def tell(words: str) -> None:
+    """A line on stderr, above the progress bar if one is drawn."""
+    from tqdm import tqdm
+
+    tqdm.write(words, file=sys.stderr)
 
 
 def _overview(names: list[str]) -> str:

@@ -31,7 +31,9 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--conditions", type=str, default=None, help="a folder of numbered pictures, or .npy/.csv of vectors"
     )
-    parser.add_argument("--context", type=int, default=1, help="given frames taken from the store (default: 1)")
+    parser.add_argument(
+        "--context", type=int, default=None, help="given frames taken from the store (default: as trained)"
+    )
     parser.add_argument(
         "--horizon", type=int, default=None, help="frames to come (default: as many as there are conditions)"
     )
@@ -57,7 +59,8 @@ def predict(options: Any) -> None:
 
     check_suffix(options.out)  # before an hour of work, not after
     predictor = load(options.run, str(pick_device(options.device)))
-    frames, conditions = _inputs(options, predictor.spec)
+    context = options.context or predictor.settings.get("context", 1)
+    frames, conditions = _inputs(options, predictor.spec, context)
     stream = predictor.stream(frames, conditions, options.samples, options.seed, options.horizon, options.mean)
     total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
     with bar("predicting") as progress:
@@ -67,7 +70,7 @@ def predict(options: Any) -> None:
     print(f"{total} frames in {', '.join(map(str, files))}")
 
 
-def _inputs(options: Any, spec: Any) -> tuple[np.ndarray, np.ndarray | None]:
+def _inputs(options: Any, spec: Any, context: int) -> tuple[np.ndarray, np.ndarray | None]:
     from framecast.sources._files import pictures_of, vectors_of
     from framecast.store import Store
 
@@ -84,9 +87,9 @@ def _inputs(options: Any, spec: Any) -> tuple[np.ndarray, np.ndarray | None]:
     if not 0 <= options.episode < count:
         raise ValueError(f"--episode {options.episode}: {options.split} has episodes 0 to {count - 1}.")
     episode = store.episode(options.split, options.episode)
-    if not 1 <= options.context <= len(episode.frames):
-        raise ValueError(f"--context {options.context}: this episode gives 1 to {len(episode.frames)} frames.")
-    return np.asarray(episode.frames[: options.context]), episode.condition
+    if not 1 <= context <= len(episode.frames):
+        raise ValueError(f"--context {context}: this episode gives 1 to {len(episode.frames)} frames.")
+    return np.asarray(episode.frames[:context]), episode.condition
 
 
 def _write(path: Path, stream: Iterator[np.ndarray], samples: int, fps: float, progress: Any) -> list[Path]:

@@ -167,7 +167,7 @@ def _fit(
     print(training.describe(settings, store.spec.values))
     validate = None
     if store.entries.get("val"):
-        validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes)
+        validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes, settings.context)
     else:
         print(
             "The store has no val episodes: the run is not validated, and `last` is its only checkpoint.",

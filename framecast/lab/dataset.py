@@ -6,19 +6,19 @@ import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from framecast import store as stores
+from framecast import packing
 from framecast.lab.flags import Options
 from framecast.progress import bar
 from framecast.sources import SPLITS
 from framecast.sources.dance import Dance
-from framecast.store import Store
+from framecast.store import INDEX, Store
 
 
 def packed(o: Options, out: Path) -> Store:
     """OUT/store, packed from DATASET once; again where the folder, the size or the files are not those it came from."""
     place, options = out / "store", {"root": str(Path(o.DR).resolve()), "size": f"{o.frame_H}x{o.frame_W}"}
     wanted = counts(Dance(**options), SPLITS)
-    if (place / stores.INDEX).is_file():
+    if (place / INDEX).is_file():
         try:
             made = Store(place)
             have = {(s, e.name): (e.frames, e.conditions) for s, found in made.entries.items() for e in found}
@@ -30,7 +30,7 @@ def packed(o: Options, out: Path) -> Store:
         print(f"{place} does not hold these pictures at this size; they are packed again.")
         shutil.rmtree(place)
     with bar("packing") as progress:
-        return stores.pack("dance", options, place, max(1, o.num_workers), progress)
+        return packing.pack("dance", options, place, max(1, o.num_workers), progress)
 
 
 def counts(source: Dance, splits: Sequence[str]) -> dict[tuple[str, str], tuple[int, int]]:

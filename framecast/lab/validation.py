@@ -38,7 +38,7 @@ def validator(o: Options, store: Store, out: Path, calendar: Calendar) -> Valida
             write_film(out / "samples" / f"epoch={epoch}.gif", film, store.spec.fps)
         if step == steps:
             _write(result, o, out / "validation")
-        return {**numbers, "first": float(found.psnr[0]), "last": float(found.psnr[-1])}
+        return {**numbers, "first": float(found.curve()[0]), "last": float(found.curve()[-1])}
 
     return run
 

@@ -17,7 +17,9 @@ from framecast.report.sheets import strip
 from framecast.store import Store
 
 
-def validator(store: Store, samples: Path, frames: int, episodes: int) -> Callable[[Any, int], dict[str, float]]:
+def validator(
+    store: Store, samples: Path, frames: int, episodes: int, context: int = 1
+) -> Callable[[Any, int], dict[str, float]]:
     """A validation for training: free-running rollouts over val, their scores, and a GIF of the first episode.
 
     Args:
@@ -25,15 +27,16 @@ def validator(store: Store, samples: Path, frames: int, episodes: int) -> Callab
         samples: folder of the GIFs.
         frames: to predict of each episode at most.
         episodes: at most.
+        context: given frames.
     """
 
     def validate(model: Any, step: int) -> dict[str, float]:
-        result = evaluate({"prediction": model}, store, "val", horizon=frames, most=episodes, baselines=False)
+        result = evaluate({"prediction": model}, store, "val", context, frames, episodes, baselines=False)
         scored = result.scores["prediction"]
         first = scored[0].frames[:150]
         film = side_by_side(result.truth[0][:150], first, condition=pictures(result.conditions[0], len(first)))
         write_film(samples / f"step-{step:07}.gif", film, store.spec.fps)
-        ends = np.array([[s.psnr[0], s.psnr[-1]] for s in scored]).mean(0)
+        ends = np.array([[s.curve()[0], s.curve()[-1]] for s in scored]).mean(0)
         return {**result.table()["prediction"], "first": ends[0], "last": ends[1]}
 
     return validate
@@ -70,15 +73,34 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
     for i, name in enumerate(result.names[:films]):
         safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
         predicted = {who: result.scores[who][i].frames for who in main}
+        if result.samples > 1:
+            predicted = {k: v for who in main for k, v in _futures(result, who, i, name=len(main) > 1).items()}
         condition = pictures(result.conditions[i], len(result.truth[i]))
         shown = predicted if len(predicted) > 1 else next(iter(predicted.values()))
         film = side_by_side(result.truth[i], shown, condition=condition)
         made.append(write_film(out / f"film-{safe}.gif", film, fps))
-        frames = predicted[main[0]]
-        times = np.unique(np.linspace(0, len(frames) - 1, 8).astype(int))
-        error = "error" if len(main) == 1 else f"error of {main[0]}"
-        rows = {"truth": result.truth[i], **predicted, error: error_picture(result.truth[i], frames)}
-        made.append(strip(out / f"strip-{safe}.png", rows, times.tolist(), first=len(result.given[i])))
-        curves = {who: scored[i].psnr for who, scored in result.scores.items()}
+        made.append(_strip(result, i, predicted, out / f"strip-{safe}.png"))
+        curves = {who: scored[i].curve() for who, scored in result.scores.items()}
         made.append(psnr_figure(out / f"psnr-{safe}.png", curves, f"PSNR of each predicted frame, episode {name}", fps))
     return made
+
+
+def _futures(result: Result, who: str, i: int, name: bool) -> dict[str, np.ndarray]:
+    """The best sample of an episode, and the first three: any three are as random as others."""
+    scored, of = result.scores[who][i], f"{who}: " if name else ""
+    samples = {f"{of}sample {k}": film for k, film in enumerate(scored.samples, 1)}
+    return {f"{of}best of {result.samples}": scored.frames, **samples}
+
+
+def _strip(result: Result, i: int, predicted: dict[str, np.ndarray], path: Path) -> Path:
+    """Truth above predictions; of samples with the given frames before them, of one film with its error below it."""
+    truth, given = result.truth[i], result.given[i]
+    if result.samples > 1:
+        rows = {name: np.concatenate([given, film]) for name, film in {"truth": truth, **predicted}.items()}
+        times = np.unique(np.linspace(0, len(given) + len(truth) - 1, 12).astype(int))
+        return strip(path, rows, times.tolist(), given=len(given))
+    first = next(iter(predicted))
+    error = "error" if len(predicted) == 1 else f"error of {first}"
+    rows = {"truth": truth, **predicted, error: error_picture(truth, predicted[first])}
+    times = np.unique(np.linspace(0, len(truth) - 1, 8).astype(int))
+    return strip(path, rows, times.tolist(), first=len(given))

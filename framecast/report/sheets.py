@@ -14,12 +14,17 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image, ImageDraw
 
 from framecast.atomic import replacing
-from framecast.report.figures import BLACK, BLUE, DPI, SOFT, clean, save
+from framecast.report.figures import BLACK, BLUE, DPI, ORANGE, SOFT, clean, save
 from framecast.report.panels import enlarge, fit, font
 
 
 def strip(
-    path: str | Path, rows: Mapping[str, np.ndarray], times: Sequence[int], first: int = 0, scale: int | None = None
+    path: str | Path,
+    rows: Mapping[str, np.ndarray],
+    times: Sequence[int],
+    first: int = 0,
+    scale: int | None = None,
+    given: int = 0,
 ) -> Path:
     """Frames of several films at some times, a film a row: truth, prediction, error.
 
@@ -29,6 +34,7 @@ def strip(
         times: indices into the films, one a column.
         first: what the frame at index 0 is called above its column (1 where the films begin after one given frame).
         scale: whole number to enlarge by; None: so that a frame is at least 96 pixels high.
+        given: the films' first frames that were given; they are outlined.
 
     Raises:
         ValueError: no rows or times, a time outside a film, or frames of unequal sizes.
@@ -53,7 +59,10 @@ def strip(
         y = top + row * (high + gap)
         draw.text((margin - 10, y + high // 2), name, BLACK, font(text), anchor="rm")
         for column, t in enumerate(times):
-            canvas.paste(Image.fromarray(enlarge(film[t], scale)), (margin + column * (wide + gap), y))
+            x = margin + column * (wide + gap)
+            canvas.paste(Image.fromarray(enlarge(film[t], scale)), (x, y))
+            if t < given:
+                draw.rectangle((x, y, x + wide - 1, y + high - 1), outline=ORANGE, width=3)
     for column, t in enumerate(times):
         label = fit(f"frame {t + first}" if column == 0 else str(t + first), wide, text)
         draw.text((margin + column * (wide + gap) + wide // 2, top // 2), label, BLACK, font(text), anchor="mm")

@@ -11,6 +11,7 @@ import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import IO
 
 import google_crc32c
 import numpy as np
@@ -43,29 +44,51 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
         offset, number = offset + 16 + len(data), number + 1
 
 
+def spans(path: Path) -> Iterator[tuple[int, int]]:
+    """(byte offset, bytes of data) of every record, found by their lengths alone: the data is not read.
+
+    Raises:
+        ValueError: the file is cut off or empty, or a length is damaged; as `records`.
+    """
+    offset, number, size = 0, 0, path.stat().st_size
+    if size == 0:
+        raise ValueError(f"{path} is empty. Copy or make it again.")
+    with path.open("rb", buffering=0) as file:
+        while offset < size:
+            length = _length(file, path, offset, number)
+            yield offset, length
+            offset, number = offset + 16 + length, number + 1
+
+
 def record_at(path: Path, offset: int, number: int) -> bytes:
     """The data of the record that starts at a byte offset.
 
     Raises:
         ValueError: as `records`.
     """
-    where = f"{path}, record {number} at byte {offset}"
     with path.open("rb") as file:
-        file.seek(offset)
-        head = file.read(12)
-        if head[:2] == b"\x1f\x8b" and offset == 0:
-            raise ValueError(f"{path} is compressed with gzip; only plain TFRecords are read. Unpack it with gunzip.")
-        if len(head) < 12:
-            raise ValueError(f"{where}: the file is cut off. Copy or download it again.")
-        if masked_crc(head[:8]) != struct.unpack("<I", head[8:])[0]:
-            raise ValueError(f"{where}: wrong CRC of the length: damaged or no TFRecord. Copy it again or take it out.")
-        length = struct.unpack("<Q", head[:8])[0]
-        if offset + 16 + length > os.fstat(file.fileno()).st_size:
-            raise ValueError(f"{where}: the file is cut off ({length} bytes promised). Copy or download it again.")
-        data = file.read(length)
+        data = file.read(_length(file, path, offset, number))
         if masked_crc(data) != struct.unpack("<I", file.read(4))[0]:
+            where = f"{path}, record {number} at byte {offset}"
             raise ValueError(f"{where}: wrong CRC of the data: the file is damaged. Copy or download it again.")
     return data
+
+
+def _length(file: IO[bytes], path: Path, offset: int, number: int) -> int:
+    """The length of the record at a byte offset; the file stands at its data afterwards."""
+    where = f"{path}, record {number} at byte {offset}"
+    file.seek(offset)
+    head = file.read(12)
+    if head[:2] == b"\x1f\x8b" and offset == 0:
+        raise ValueError(f"{path} is compressed with gzip; only plain TFRecords are read. Unpack it with gunzip.")
+    if len(head) < 12:
+        raise ValueError(f"{where}: the file is cut off. Copy or download it again.")
+    if masked_crc(head[:8]) != struct.unpack("<I", head[8:])[0]:
+        raise ValueError(f"{where}: wrong CRC of the length: damaged or no TFRecord. Copy it again or take it out.")
+    length = struct.unpack("<Q", head[:8])[0]
+    if offset + 16 + length > os.fstat(file.fileno()).st_size:
+        raise ValueError(f"{where}: the file is cut off ({length} bytes promised). Copy or download it again.")
+    return length
 
 
 def write_records(path: Path, data: Iterable[bytes]) -> None:

@@ -1,0 +1,138 @@
+"""Does a model use its condition, and its latent? What a score alone does not say.
+
+A model that ignores the actions scores the same with others' actions; on robot pushing knowing them is worth about
+4 dB. A latent is used where its posterior differs from its prior (KL), and moves with the data (active units: those
+whose posterior mean has a variance above 0.01; Burda et al. 2016, section 5.2).
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, field
+
+import numpy as np
+import torch
+
+from framecast.evaluate import Result, evaluate, score
+from framecast.models.base import Model
+from framecast.rollout import as_bytes, reconstruct
+from framecast.store import Store
+from framecast.values import Clip, tensor
+
+ACTIVE = 0.01
+Conditions = list[np.ndarray | None]
+
+
+@dataclass
+class Diagnosis:
+    """What was found; PSNRs in dB, means as in `evaluate`.
+
+    Args:
+        psnr: with the true conditions and latents from the prior.
+        shuffled, zero: with another episode's conditions, and with zeros; None without conditions.
+        posterior: with latents from the posterior, which sees the truth; None without a latent.
+        kl: nats per frame of each latent channel, over the episodes.
+        active: latent channels whose posterior mean moves with the data.
+        sigma: of the calibrated likelihood: the root of the predictions' mean squared error, pixels in [0, 1].
+    """
+
+    psnr: float
+    shuffled: float | None = None
+    zero: float | None = None
+    posterior: float | None = None
+    kl: list[float] = field(default_factory=list)
+    active: int = 0
+    sigma: float = 0.0
+
+    def words(self) -> list[str]:
+        """The findings, a line each, with what to make of them."""
+        lines = []
+        if self.shuffled is not None and self.zero is not None:
+            gain = self.psnr - self.shuffled
+            lines.append(
+                f"conditions: {self.psnr:.2f} dB with the true ones, {self.shuffled:.2f} with another episode's,"
+                f" {self.zero:.2f} with zeros: a gain of {gain:+.2f} dB"
+            )
+            if gain < 1:
+                lines.append("  hardly used: on robot pushing they are worth about 4 dB. Train longer, or look whether"
+                             " the vectors belong to these frames.")  # fmt: skip
+        if self.posterior is not None:
+            lines.append(
+                f"latent: {sum(self.kl):.2f} nats a frame, {self.active} of {len(self.kl)} units active;"
+                f" {self.posterior:.2f} dB with the posterior's latents, {self.psnr:.2f} with the prior's"
+            )
+            if not self.active:
+                lines.append("  not used: the KL's weight is too high for these pixels (see the implied sigma), or the"
+                             " future is certain.")  # fmt: skip
+        lines.append(f"sigma of the predictions: {self.sigma:.3g} on a [0, 1] pixel")
+        return lines
+
+    def to_dict(self) -> dict[str, object]:
+        """As plain values."""
+        return asdict(self)
+
+
+def diagnose(
+    name: str,
+    model: Model,
+    store: Store,
+    split: str,
+    context: int = 1,
+    horizon: int | None = None,
+    most: int | None = None,
+    seed: int = 0,
+) -> Diagnosis:
+    """Rolls a model out with true and false conditions, and with latents from its posterior.
+
+    Args: as `evaluate`.
+    """
+
+    def rolled(change: object = None) -> Result:
+        return evaluate({name: model}, store, split, context, horizon, most, seed, baselines=False, change=change)  # type: ignore[arg-type]
+
+    true = rolled()
+    psnr = true.table()[name]["psnr"]
+    errors = [((d.frames / 255.0 - t / 255.0) ** 2).mean() for d, t in zip(true.scores[name], true.truth, strict=True)]
+    found = Diagnosis(psnr, sigma=float(np.sqrt(np.mean(errors))))
+    if store.spec.condition.kind != "none" and list(model.parameters()):
+        found.shuffled = rolled(others).table()[name]["psnr"]
+        found.zero = rolled(zeros).table()[name]["psnr"]
+    _look_at_latent(found, model, true)
+    return found
+
+
+def others(conditions: Conditions) -> Conditions:
+    """Each episode's conditions replaced by the next one's; of a single episode, its own turned round in time."""
+    if len(conditions) == 1:
+        return [c if c is None else c[::-1] for c in conditions]
+    return [_of_length(conditions[n - 1], c) for n, c in enumerate(conditions)]
+
+
+def _of_length(other: np.ndarray | None, own: np.ndarray | None) -> np.ndarray | None:
+    """Cut to the own length, or its last row repeated."""
+    if other is None or own is None:
+        return None
+    return other[np.minimum(np.arange(len(own)), len(other) - 1)]
+
+
+def zeros(conditions: Conditions) -> Conditions:
+    """All numbers (or pixels) zero."""
+    return [None if c is None else np.zeros_like(c) for c in conditions]
+
+
+def _look_at_latent(found: Diagnosis, model: Model, true: Result) -> None:
+    """Fills in what the posterior says, episode by episode."""
+    kls, means, scores = [], [], []
+    for given, truth, condition in zip(true.given, true.truth, true.conditions, strict=True):
+        frames = tensor(np.concatenate([given, truth]))[None]
+        told = None if condition is None or model.spec.condition.kind == "none" else tensor(condition)[None]
+        trace = reconstruct(model, Clip(frames, told, torch.arange(frames.shape[1])[None]), len(given))
+        if trace.posterior is None:
+            return
+        kl = trace.posterior.kl(trace.prior)[0]
+        kls.append(kl.flatten(2).sum(2).cpu() if kl.ndim > 2 else kl.cpu())  # a map's channel is one unit
+        mean = trace.posterior.mean[0].cpu()
+        means.append(mean.flatten(2).mean(2) if mean.ndim > 2 else mean)
+        scores.append(score(truth, as_bytes(trace.frames[0].clamp(0, 1))).psnr.mean())
+    found.kl = torch.cat(kls).mean(0).tolist()
+    found.active = int((torch.cat(means).var(0, correction=0) > ACTIVE).sum())
+    found.posterior = float(np.mean(scores))

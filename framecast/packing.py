@@ -1,0 +1,321 @@
+"""Recordings -> a packed store, on all cores, in bounded memory; what was broken off is taken up again.
+
+    .STORE.partial/pack.json   what is being packed: source, options, every part; written when the room is taken
+    .STORE.partial/journal     the parts that are finished and on the disk
+    .STORE.partial/lock        held by the process at work
+    .STORE.partial/store/      renamed to STORE when it is whole: what carries the name is finished
+
+A part's line in the journal bears a stamp of the files it was read from: parts whose files changed are read again, so
+that a store never mixes a recording's old and new state.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import multiprocessing
+import os
+import shutil
+import signal
+import threading
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import asdict, dataclass, replace
+from itertools import groupby
+from multiprocessing.connection import wait
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framecast.journal import Journal, alone, digest, stamp
+from framecast.sources import SPLITS, Part, Source, find
+from framecast.store import INDEX, VERSION, Entry, Store, checksum
+from framecast.values import Condition, Spec
+
+CHUNK = 256  # frames that a worker takes at a time, where parts are short
+
+
+def pack(
+    source_name: str,
+    options: dict[str, Any],
+    out: str | Path,
+    workers: int | None = None,
+    progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] = lambda words: None,
+) -> Store:
+    """Packs a source on all cores, or goes on where the same call was broken off.
+
+    Args:
+        source_name: a file of `framecast/sources`.
+        options: the arguments of its class.
+        out: the new store's folder.
+        workers: processes; None takes one per core.
+        progress: called with the frames done and the frames in all.
+        tell: called with a sentence where something is taken up, given up or kept.
+
+    Raises:
+        FileExistsError: `out` exists already, or another process is packing there.
+        ValueError, OSError: from the source or the disk. What is finished is kept beside `out`, in .OUT.partial, for
+            the same call to go on; nothing is left behind where nothing was, or where the disk is full.
+    """
+    out = Path(out)
+    _absent(out)
+    source = find(source_name)(**options)
+    plan = {split: parts for split in SPLITS if (parts := source.parts(split))}
+    if not plan:
+        raise ValueError("The source holds no episode.")
+    task = _Task(out, source_name, options, source.about(), source.spec(), plan)
+    with alone(task.partial, f"Another process is packing into {out} now. Wait for it, or give another --out."):
+        _absent(out)
+        journal = Journal(task.partial / "journal", task.root)
+        try:
+            _take_up(task, journal, tell)
+            _fill(task, journal, workers, progress)
+            _finish(task)
+            os.replace(task.root, out)
+            shutil.rmtree(task.partial)
+        except BaseException as error:
+            _broken_off(task, journal, error, tell)
+            raise
+    return Store(out)
+
+
+@dataclass(frozen=True)
+class _Job:
+    """One part, its number, and the places where its frames and conditions go."""
+
+    root: Path
+    number: int
+    split: str
+    part: Part
+    frame: int
+    condition: int
+
+    @property
+    def frames(self) -> int:
+        return self.part.stop - self.part.start
+
+
+class _Task:
+    """All that a pack is about: where from, where to, and its jobs."""
+
+    def __init__(
+        self,
+        out: Path,
+        source: str,
+        options: dict[str, Any],
+        about: dict[str, str],
+        spec: Spec,
+        plan: dict[str, list[Part]],
+    ) -> None:
+        self.out, self.partial = out, out.with_name(f".{out.name}.partial")
+        self.root = self.partial / "store"
+        self.source, self.options, self.about, self.spec, self.plan = source, options, about, spec, plan
+        self.jobs: list[_Job] = []
+        for split, parts in plan.items():
+            frame = condition = 0
+            for part in parts:
+                self.jobs.append(_Job(self.root, len(self.jobs), split, part, frame, condition))
+                frame, condition = frame + part.frames, condition + part.stop - part.start
+        self.frames = sum(job.frames for job in self.jobs)
+
+    def origin(self) -> dict[str, Any]:
+        """Of the index: what says where the store came from."""
+        options = {k: str(v) if isinstance(v, Path) else v for k, v in self.options.items()}
+        return {"version": VERSION, "source": self.source, "options": options, "about": self.about}
+
+    def record(self) -> dict[str, Any]:
+        """What must be the same for a pack to be taken up."""
+        parts = (f"{job.split} {job.frame} {job.condition} {job.part}" for job in self.jobs)
+        return self.origin() | {"spec": self.spec.to_dict(), "parts": digest(parts)}
+
+
+def _absent(out: Path) -> None:
+    if out.exists():
+        raise FileExistsError(f"{out} exists already. Give another --out, or remove it first.")
+
+
+def _take_up(task: _Task, journal: Journal, tell: Callable[[str], None]) -> None:
+    """Finds what the same pack has finished before, or makes the empty files."""
+    record, wanted = task.partial / "pack.json", json.loads(json.dumps(task.record()))
+    try:
+        found = json.loads(record.read_text())
+        whole = isinstance(found, dict) and task.root.is_dir()
+    except (OSError, ValueError):
+        found, whole = {}, False  # killed before the files were made, or after they were moved away
+    if whole and found == wanted:
+        where = {job.number: job.part.where for job in task.jobs}
+        changed = journal.read(where)
+        share = sum(job.frames for job in task.jobs if job.number in journal.done) / task.frames
+        again = f"; the files of {changed} parts have changed and are read again" if changed else ""
+        tell(f"Going on at {100 * share:.0f} %, where packing into {task.out} was broken off{again}.")
+        return
+    if whole:
+        tell(f"{task.partial} is of another pack ({_difference(found, wanted)}): packing starts anew.")
+    record.unlink(missing_ok=True)  # first: without it nothing is taken up
+    journal.clear()
+    shutil.rmtree(task.root, ignore_errors=True)
+    task.root.mkdir()
+    for split, parts in task.plan.items():
+        _create(task.root, split, parts, task.spec)
+    record.write_text(json.dumps(wanted))
+
+
+def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
+    """What a pack that was broken off has otherwise, in words."""
+    if found.get("source") != wanted["source"]:
+        return f"source {found.get('source')}, now {wanted['source']}"
+    before, now = found.get("options", {}), wanted["options"]
+    keys = [key for key in now if before.get(key) != now[key]]
+    if keys:
+        return ", ".join(f"{key} {before.get(key)}, now {now[key]}" for key in keys)
+    return "the recordings have changed since"
+
+
+def _broken_off(task: _Task, journal: Journal, error: BaseException, tell: Callable[[str], None]) -> None:
+    """Keeps what is finished, unless that is nothing or the disk is full."""
+    full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    if not full:
+        journal.flush()
+    share = sum(job.frames for job in task.jobs if job.number in journal.done) / task.frames
+    if full or not share:
+        shutil.rmtree(task.partial, ignore_errors=True)
+    else:
+        tell(f"{100 * share:.0f} % is kept in {task.partial}: the same command goes on there. Or remove it.")
+
+
+def _layout(parts: list[Part]) -> list[Entry]:
+    entries: list[Entry] = []
+    frame = condition = 0
+    for name, group in groupby(parts, key=lambda part: part.episode):
+        pieces = list(group)
+        frames, conditions = sum(p.frames for p in pieces), sum(p.stop - p.start for p in pieces)
+        entries.append(Entry(name, frame, frames, condition, conditions))
+        frame, condition = frame + frames, condition + conditions
+    return entries
+
+
+def _create(root: Path, split: str, parts: list[Part], spec: Spec) -> None:
+    """Makes a split's empty files, with their room on the disk taken."""
+    frames, conditions = sum(p.frames for p in parts), sum(p.stop - p.start for p in parts)
+    picture = (spec.height, spec.width)
+    _allocate(root / f"{split}.frames.npy", np.uint8, (frames, *picture, spec.channels))
+    if spec.condition.kind == "picture":
+        _allocate(root / f"{split}.condition.npy", np.uint8, (conditions, *picture, spec.condition.size))
+    if spec.condition.kind == "vector":
+        _allocate(root / f"{split}.condition.npy", np.float32, (conditions, spec.condition.size))
+
+
+def _allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+    """An .npy file of that shape. Its blocks are taken now: a full disk is an error here, not a crash while filling."""
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    array.flush()
+    del array
+    with open(path, "r+b") as file:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+
+
+_source: Source | None = None
+
+
+def _start_worker(source_name: str, options: dict[str, Any]) -> None:
+    global _source
+    _source = find(source_name)(**options)
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent says what is to be done
+        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
+
+
+def _end_with(sentinel: int) -> None:
+    """Ends this worker with its parent: were that killed, it would wait for ever, or write where others now pack."""
+    wait([sentinel])
+    os._exit(1)
+
+
+def _work(job: _Job) -> tuple[int, str]:
+    """Reads a part into its place. Returns its number and the stamp of its files, taken before they were read."""
+    assert _source is not None
+    mark = stamp(job.part.where)
+    episode = _source.read(job.part)
+    if len(episode.frames) != job.part.frames:
+        raise ValueError(
+            f"Episode {job.part.episode!r} has {len(episode.frames)} frames where {job.part.frames} were listed: its "
+            f"files have changed, or the source counts them wrongly. Pack again."
+        )
+    _put(job.root / f"{job.split}.frames.npy", job.frame, episode.frames, job.part)
+    if episode.condition is not None:
+        _put(job.root / f"{job.split}.condition.npy", job.condition, episode.condition, job.part)
+    return job.number, mark
+
+
+def _put(path: Path, first: int, values: np.ndarray, part: Part) -> None:
+    """Writes items first, first + 1, ... of an .npy file; not by a memory map, which would count as a worker's own."""
+    with open(path, "r+b") as file:
+        np.lib.format.read_magic(file)
+        shape, _, dtype = np.lib.format.read_array_header_1_0(file)
+        if values.shape[1:] != shape[1:]:
+            found, wanted = "x".join(map(str, values.shape[1:])), "x".join(map(str, shape[1:]))
+            raise ValueError(f"Episode {part.episode!r} has items of {found}, the first episode has {wanted}.")
+        values = np.ascontiguousarray(values, dtype)
+        file.seek(first * values[:1].nbytes, os.SEEK_CUR)
+        file.write(values.data)
+
+
+def _fill(task: _Task, journal: Journal, workers: int | None, progress: Callable[[int, int], None] | None) -> None:
+    """Does the jobs that the journal lacks."""
+    jobs = [job for job in task.jobs if job.number not in journal.done]
+    done = task.frames - sum(job.frames for job in jobs)
+    if not jobs:
+        return
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    workers = min(workers or cores, len(jobs))
+    short = CHUNK * len(jobs) // (task.frames - done)  # parts of CHUNK frames
+    chunk = max(1, min(short, len(jobs) // (8 * workers)))
+    # Fresh interpreters: a fork of a process that runs torch's threads can hang.
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, context, _start_worker, (task.source, task.options)) as pool:
+        try:
+            for number, mark in pool.map(_work, jobs, chunksize=chunk):
+                journal.add(number, mark)
+                done += task.jobs[number].frames
+                if progress:
+                    progress(done, task.frames)
+        except BrokenProcessPool:
+            raise OSError(
+                "A worker process was ended from outside (out of memory?). Try again with --workers 1."
+            ) from None
+        except BaseException:
+            pool.shutdown(cancel_futures=True)
+            raise
+    journal.flush()
+
+
+def _finish(task: _Task) -> None:
+    """Statistics, checksums, and the index last: a folder without one is not a store."""
+    root, spec = task.root, task.spec
+    if spec.condition.kind == "vector":
+        split = "train" if "train" in task.plan else next(iter(task.plan))
+        spec = replace(
+            spec, condition=_standard(spec.condition, np.load(root / f"{split}.condition.npy", mmap_mode="r"))
+        )
+    files = {p.name: {"bytes": p.stat().st_size, "crc32": checksum(p)} for p in sorted(root.glob("*.npy"))}
+    index = task.origin() | {
+        "spec": spec.to_dict(),
+        "splits": {split: [asdict(e) for e in _layout(parts)] for split, parts in task.plan.items()},
+        "files": files,
+    }
+    with open(root / INDEX, "w") as file:
+        json.dump(index, file, indent=1)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _standard(condition: Condition, values: np.ndarray) -> Condition:
+    """The condition with mean and spread of its numbers; a number that never changes has spread 1."""
+    std = values.std(0, dtype=np.float64)
+    mean = values.mean(0, dtype=np.float64)
+    return replace(condition, mean=tuple(map(float, mean)), std=tuple(float(s) if s > 1e-6 else 1.0 for s in std))
