@@ -248,7 +248,8 @@ class _Gathered:
 def check_fit(model: Model, store: Store) -> None:
     """Raises ValueError where the store's frames or conditions are not what the model was trained on."""
     want, have = model.spec, store.spec
-    if (want.condition.kind, want.condition.size) != (have.condition.kind, have.condition.size):
+    free = want.condition.kind == "none"  # it needs none, whatever there is
+    if not free and (want.condition.kind, want.condition.size) != (have.condition.kind, have.condition.size):
         raise ValueError(
             f"This run was trained with the condition {want.condition}; {store.root} has {have.condition}."
             " Pack the data with the same fields, or train on it."

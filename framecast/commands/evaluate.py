@@ -139,4 +139,4 @@ def show(result: Any) -> None:
         for who, numbers in table_of.items()
     ]
     header = ["", *keys, "frames/s"]
-    print(table(rows, [titles.get(key, key) for key in header]))
+    print(table(rows, [str(titles.get(key, key)) for key in header]))

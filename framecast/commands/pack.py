@@ -12,6 +12,9 @@ EXAMPLES = {
     "bair": "framecast pack bair data/softmotion30_44k --camera aux1 --condition both --out stores/bair",
     "dance": "framecast pack dance data/dance --out stores/dance",
     "dancer": "framecast pack dancer --train 3000 --out stores/dancer",
+    "digits": "framecast pack digits --train 2000 --out stores/digits",
+    "gym": "framecast pack gym pusht --policy scripted --out stores/pusht",
+    "kth": "framecast pack kth data/kth --size 64 --out stores/kth",
     "npz": "framecast pack npz data/metaworld --frames observation --channels 6:9 --axes TCHW --out stores/metaworld",
     "rlds": "framecast pack rlds data/bridge --camera image_0 --condition action --out stores/bridge",
 }

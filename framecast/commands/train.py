@@ -16,7 +16,7 @@ RECIPES = Path(__file__).parent.parent / "recipes"
 
 def run(arguments: list[str]) -> int:
     first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    for option in ("--model", "--recipe", "--config", "--resume"):
+    for option in ("--model", "--recipe", "--config", "--resume", "--minutes", "--steps", "--epochs"):
         first.add_argument(option)
     early, _ = first.parse_known_args(arguments)
     if early.resume:
@@ -59,6 +59,8 @@ def _parser(early: argparse.Namespace) -> tuple[Parser, dict[str, Any]]:
         if dataclasses.fields(models.config_of(name)):
             parser.add_class_arguments(models.config_of(name), name)
     flat = _flatten(values)
+    if early.minutes or early.steps or early.epochs:  # said here, so a recipe's duration does not hold
+        flat = {key: value for key, value in flat.items() if key not in ("minutes", "steps", "epochs")}
     _check_keys(flat, parser)
     parser.set_defaults(flat)
     return parser, values

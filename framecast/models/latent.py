@@ -18,6 +18,8 @@ from framecast.models.base import Model, each, timed
 from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
 from framecast.values import Gaussian, Spec, Step, unit
 
+NEAR = (0.5, 0.2, 0.08)  # of half a picture's side: how wide a point's surroundings are
+
 
 @dataclass(frozen=True)
 class Config:
@@ -38,20 +40,20 @@ class Config:
 
 @dataclass
 class State:
-    """The last given frame with its features by level, y (B, S, h, w), and the newest vector condition."""
+    """The last given frame with its features by level, y (B, S, h, w); the newest vector, and the sum of all."""
 
     frame: Tensor
     features: list[Tensor]
     y: Tensor
     before: Tensor | None = None
+    total: Tensor | None = None
 
 
 @dataclass
 class Cue:
-    """A frame's number, its condition as a vector or as features by level, and the truth's features where given."""
+    """A frame's number, its condition's features by level, and the truth's where it was given."""
 
     times: Tensor
-    vector: Tensor | None = None
     features: list[Tensor] | None = None
     seen: Tensor | None = None
 
@@ -72,15 +74,19 @@ class Latent(Model):
         self.anchor_net = Pyramid(spec.channels + shown, widths, self.patch, plain)
         if kind == "picture":
             self.condition_net = Pyramid(shown, widths, self.patch, plain)
+        elif kind == "vector":
+            fine = self.patch
+            sides = (-(-spec.height // self.unit) * self.unit // fine, -(-spec.width // self.unit) * self.unit // fine)
+            self.condition_net = Points(self.condition_size + spec.condition.size, widths, sides)
         self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, [0, 0, 1])
         seen = widths[-1] // 2
-        told = {"picture": widths[-1], "vector": self.condition_size, "none": 0}[kind]
+        told = 0 if kind == "none" else widths[-1]
         self.begin = nn.Conv2d(widths[-1] + 2 * seen, channels, 3, padding=1)
         self.prior_net = Belief(channels, told, 0, config.z)
         self.posterior_net = Belief(channels, told, seen, config.z)
         self.move = Move(channels, told, config.z)
         self.bottom = nn.Sequential(Residual(channels), nn.Conv2d(channels, widths[-1], 1))
-        self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind == "picture")
+        self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
@@ -104,9 +110,13 @@ class Latent(Model):
         if condition is not None and self.spec.condition.kind == "picture":
             cue.features = timed(self.condition_net(self._padded(condition.flatten(0, 1))), clips)
         elif condition is not None:
-            vectors = self.paired(state.before, self.standard(condition))
-            state = replace(state, before=vectors[:, -1, self.spec.condition.size :])
-            cue.vector = vectors.gather(1, times[..., None].expand(-1, -1, vectors.shape[-1]))
+            size, vectors = self.spec.condition.size, self.paired(state.before, self.standard(condition))
+            # Where steps are differences their sum is the place.
+            total = 0.1 * vectors[..., :size].cumsum(1) + (0 if state.total is None else state.total[:, None])
+            state = replace(state, before=vectors[:, -1, size:], total=total[:, -1])
+            told = torch.cat([vectors, total], -1)
+            told = told.gather(1, times[..., None].expand(-1, -1, told.shape[-1]))
+            cue.features = timed(self.condition_net(told.flatten(0, 1)), clips)
         if truth is not None:
             cue.seen = timed(self.seen_net(self._padded(truth.flatten(0, 1)))[-1], clips)
         return state, cue
@@ -118,7 +128,7 @@ class Latent(Model):
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         y, states, priors, posteriors = state.y, [], [], []
         for t in range(noise.shape[1]):
-            told = self._told(each(cues, lambda x: x[:, t]))  # noqa: B023 (used at once)
+            told = None if cues.features is None else cues.features[-1][:, t]
             latent = self.prior_net(y, told, None)
             priors.append(latent)
             if cues.seen is not None:
@@ -131,14 +141,50 @@ class Latent(Model):
         step = Step(frames[..., : self.spec.height, : self.spec.width], _joined(posteriors), _joined(priors))
         return replace(state, y=y), step
 
-    def _told(self, cue: Cue) -> Tensor | None:
-        """What is known of a frame, (B, told, h, w) with h = w = 1 for a vector."""
-        if cue.features is not None:
-            return cue.features[-1]
-        return None if cue.vector is None else cue.vector[..., None, None]
-
     def _padded(self, pictures: Tensor) -> Tensor:
         return padded(unit(pictures), self.unit)
+
+
+class Points(nn.Module):
+    """Vectors (N, D) as features by level: what is done to a scene mostly is done at a place.
+
+    Each vector is read as a few points of the picture; every pixel sees how far it is from them.
+
+    Args:
+        size: D.
+        widths: channels of the levels, finest first.
+        sides: H x W of the finest level.
+        count: points.
+    """
+
+    def __init__(self, size: int, widths: tuple[int, ...], sides: tuple[int, int], count: int = 4) -> None:
+        super().__init__()
+        self.sides, self.count = sides, count
+        self.points = nn.Linear(size, 2 * count)
+        # They begin as the vector's numbers in pairs (right, down): often those are places already.
+        nn.init.zeros_(self.points.bias)
+        with torch.no_grad():
+            self.points.weight.mul_(0.1)
+            for point in range(count):
+                self.points.weight[2 * point, (2 * point + 1) % size] += 1
+                self.points.weight[2 * point + 1, 2 * point % size] += 1
+        self.vector = nn.ModuleList(nn.Linear(size, w) for w in widths)
+        maps = count * (2 + len(NEAR))
+        self.levels = nn.ModuleList(nn.Sequential(nn.Conv2d(maps, w, 1), nn.SiLU(), nn.Conv2d(w, w, 1)) for w in widths)
+
+    def forward(self, vectors: Tensor) -> list[Tensor]:
+        points = 0.5 * self.points(vectors).float().unflatten(-1, (self.count, 2))[..., None, None]
+        features = []
+        for level, (of_place, of_all) in enumerate(zip(self.levels, self.vector, strict=True)):
+            height, width = (side >> level for side in self.sides)
+            down = torch.linspace(-1, 1, height, device=vectors.device)[:, None].expand(height, width)
+            right = torch.linspace(-1, 1, width, device=vectors.device).expand(height, width)
+            away = torch.stack([down, right]) - points  # (N, count, 2, h, w)
+            squared = away.square().sum(2)
+            near = [(-squared / (2 * s * s)).exp() for s in NEAR]
+            maps = torch.cat([away.flatten(1, 2), *near], 1)
+            features.append(of_place(maps) + of_all(vectors)[..., None, None])
+        return features
 
 
 class Told(nn.Module):

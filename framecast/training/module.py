@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -73,6 +74,8 @@ class TrainingModule(LightningModule):
         for group in self.optimizers().optimizer.param_groups:  # type: ignore[union-attr]
             group["lr"] = self.settings.lr * self.lr_schedule(progress)
         clip = batch.to_float()
+        if self.model.spec.condition.kind == "none":
+            clip = replace(clip, condition=None)
         count, context = clip.frames.shape[0], self.settings.context
         length, _ = drawn_frames(self.model, clip.frames.shape[1], context)
         # All draws of a step come from (seed, step): a resumed run draws what it would have drawn.

@@ -7,7 +7,7 @@ import platform
 import subprocess
 import warnings
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ from framecast.store import Store
 from framecast.training.callbacks import Bar, Keeper, Log, Validate, Validation
 from framecast.training.module import TrainingModule
 from framecast.training.settings import Settings
+from framecast.values import Condition
 
 CONFIG = "config.yaml"
 
@@ -104,7 +105,8 @@ def fit(
         settings.partial,
     )
     torch.manual_seed(settings.seed)  # the weights' beginning
-    module = TrainingModule(store.spec.to_dict(), model, config, asdict(settings), len(batches))
+    spec = store.spec if settings.conditions else replace(store.spec, condition=Condition())
+    module = TrainingModule(spec.to_dict(), model, config, asdict(settings), len(batches))
     if not any(p.requires_grad for p in module.model.parameters()):
         raise ValueError(f"The model {model} has nothing to learn; use it with `framecast evaluate --model {model}`.")
     if resolved is not None:  # only now, so that what is refused leaves no folder

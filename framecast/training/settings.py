@@ -18,6 +18,7 @@ class Settings:
         batch_size: clips in a batch (B).
         clip_length: frames in a clip (T), the given ones included.
         context: given frames, in training and validation.
+        conditions: false trains without the store's conditions (actions, poses).
         partial: share of each episode that is used, from its start.
         lr: learning rate at its highest.
         lr_schedule: factor on it over the run; a schedule such as cosine:warmup=0.02 or milestones:first=2,second=5.
@@ -44,6 +45,7 @@ class Settings:
     batch_size: int = 2
     clip_length: int = 16
     context: int = 1
+    conditions: bool = True
     partial: float = 1.0
     lr: float = 1e-3
     lr_schedule: str = "cosine:warmup=0.02"

@@ -1,0 +1,160 @@
+"""Many samples of one video: the rules of their scores, and what they may depend on. Diagnosis."""
+
+from __future__ import annotations
+
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from framecast import diagnose, evaluate, models
+from framecast.commands import evaluate as command
+from framecast.metrics.sampling import Diversity, best_of
+from framecast.packing import pack
+from framecast.report.run import draw
+from framecast.store import Store
+
+pytestmark = pytest.mark.usefixtures("float32")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Episodes of unequal lengths: 5, 6, 7 and 8 frames, in val."""
+    root = tmp_path_factory.mktemp("recordings")
+    random = np.random.default_rng(0)
+    for i in range(6):
+        length = 5 + i % 4
+        frames = random.integers(0, 256, (length, 16, 16, 3), dtype=np.uint8)
+        np.savez(root / f"e{i}.npz", frames=frames, action=random.normal(size=(length, 2)))
+    return pack("npz", {"root": str(root), "val": "e0,e1,e2,e3", "test": "e5"}, root / "store", 1)
+
+
+def model_for(store: Store, name: str = "latent") -> models.base.Model:
+    """A model whose frames follow noise and condition."""
+    torch.manual_seed(0)
+    small: dict[str, Any] = {"widths": (8, 8, 8), "blocks": (1, 1, 1)}
+    small |= {"state": 8, "z": 4} if name == "latent" else {}
+    model = models.build(store.spec, name, small).eval()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.add_(0.2 * torch.randn_like(parameter))
+    return model
+
+
+def test_the_best_is_chosen_by_its_mean_over_frames() -> None:
+    scores = np.array([[10.0, 40.0, 10.0], [22.0, 22.0, 22.0], [5.0, 5.0, 5.0]])
+    assert best_of(scores) == 22.0
+    with pytest.raises(ValueError, match=r"\(K, T\)"):
+        best_of(scores[0])
+
+
+def test_diversity_is_the_distance_over_all_pairs() -> None:
+    films = np.random.default_rng(1).integers(0, 256, (5, 3, 4, 4, 3), dtype=np.uint8)
+    measured = Diversity()
+    for film in films:
+        measured.add(film)
+    squares = [((a.astype(float) - b) ** 2).mean() for a, b in combinations(films, 2)]
+    assert measured.value() == pytest.approx(np.sqrt(np.mean(squares)))
+    same = Diversity()
+    same.add(films[0])
+    assert same.value() == 0
+    same.add(films[0])
+    assert same.value() == 0
+
+
+def test_results_do_not_depend_on_how_many_are_drawn_together(store: Store) -> None:
+    model = model_for(store)
+    runs = [
+        evaluate.evaluate({"latent": model}, store, "val", 2, samples=5, pixels=pixels, baselines=False)
+        for pixels in (1, 16 * 16 * 7, 2**21)
+    ]
+    for other in runs[1:]:
+        for one, two in zip(runs[0].scores["latent"], other.scores["latent"], strict=True):
+            np.testing.assert_allclose(one.psnr, two.psnr, atol=0.02)  # frames are rounded to bytes
+            np.testing.assert_allclose(one.frames.astype(int), two.frames, atol=1)
+            assert one.diversity == pytest.approx(two.diversity, abs=0.05)
+
+
+def test_the_names_and_numbers_of_many_samples(store: Store) -> None:
+    result = evaluate.evaluate({"latent": model_for(store)}, store, "val", 2, samples=4)
+    row, copied = result.table()["latent"], result.table()["copy first frame"]
+    scored = result.scores["latent"]
+    assert [s.psnr.shape for s in scored] == [(4, n) for n in (3, 4, 5, 6)]
+    assert row["psnr"] == pytest.approx(np.mean([s.psnr.mean() for s in scored]))
+    assert row["psnr best of 4"] == pytest.approx(np.mean([s.psnr.mean(1).max() for s in scored]))
+    assert row["ssim best of 4"] == pytest.approx(np.mean([s.ssim.mean(1).max() for s in scored]))
+    assert row["psnr best of 4"] > row["psnr"]
+    assert row["diversity"] > 0
+    assert copied["psnr best of 4"] == copied["psnr"]
+    assert copied["diversity"] == 0
+    for one, truth in zip(scored, result.truth, strict=True):  # what is shown as the best is the best
+        assert evaluate.score(truth, one.frames).psnr.mean() == pytest.approx(one.psnr.mean(1).max())
+    kept = evaluate.record(result, {})
+    assert len(kept["episodes"][0]["scores"]["latent"]["of each sample"]["psnr"]) == 4
+    assert "best of N" in kept["rules"]
+
+
+def test_sample_k_is_the_same_in_an_evaluation_and_in_a_prediction(store: Store) -> None:
+    from framecast.predictor import Predictor
+
+    model = model_for(store)
+    result = evaluate.evaluate({"latent": model}, store, "val", 2, seed=3, samples=3, baselines=False)
+    episode = store.episode("val", 1)
+    drawn = Predictor(model, "latent", {}).predict(episode.frames[:2], episode.condition, samples=3, seed=3)
+    for k in range(3):
+        np.testing.assert_allclose(result.scores["latent"][1].samples[k].astype(int), drawn[k], atol=1)
+
+
+def test_pictures_of_samples(store: Store, tmp_path: Path) -> None:
+    result = evaluate.evaluate({"latent": model_for(store)}, store, "val", 2, samples=4)
+    assert {path.suffix for path in draw(result, tmp_path, 10, films=1)} == {".gif", ".png"}
+
+
+def test_no_samples_are_refused(store: Store) -> None:
+    with pytest.raises(ValueError, match="--samples is 1 or more, not 0"):
+        evaluate.evaluate({}, store, "val", samples=0)
+
+
+def test_a_horizon_that_needs_more_truth_than_there_is(store: Store) -> None:
+    with pytest.raises(ValueError, match="--horizon 9: the longest val episode of .* has 6 frames after 2 given"):
+        command._check_horizon(store, "val", 2, 9)
+    command._check_horizon(store, "val", 2, 6)
+
+
+class TestDiagnosis:
+    def test_a_model_that_follows_its_condition(self, store: Store) -> None:
+        model = model_for(store)
+        found = diagnose.diagnose("latent", model, store, "val", 2)
+        plain = evaluate.evaluate({"latent": model}, store, "val", 2, baselines=False).table()["latent"]["psnr"]
+        assert found.psnr == pytest.approx(plain)
+        assert found.shuffled is not None and found.zero is not None and found.posterior is not None
+        assert len({round(x, 6) for x in (found.psnr, found.shuffled, found.zero)}) == 3
+        assert len(found.kl) == 4
+        assert found.sigma > 0
+        assert any("with another episode's" in line for line in found.words())
+
+    def test_a_model_without_conditions_and_latent(self, store: Store) -> None:
+        found = diagnose.diagnose("copy", models.build(store.spec, "copy", {}).eval(), store, "val", 2)
+        assert (found.shuffled, found.posterior, found.kl) == (None, None, [])
+        assert len(found.words()) == 1
+
+    def test_what_is_told_in_place_of_the_truth(self) -> None:
+        one, two = np.arange(6.0).reshape(3, 2), 10 + np.arange(10.0).reshape(5, 2)
+        long, short = diagnose.others([one, two])
+        assert long is not None and short is not None
+        np.testing.assert_array_equal(long, two[:3])
+        np.testing.assert_array_equal(short, one[[0, 1, 2, 2, 2]])
+        np.testing.assert_array_equal(diagnose.others([one])[0], one[::-1])
+        np.testing.assert_array_equal(diagnose.zeros([one])[0], np.zeros((3, 2)))
+
+    def test_words_say_what_to_do(self) -> None:
+        ignored = diagnose.Diagnosis(20.0, 19.9, 19.8, 20.0, [0.0, 0.0], 0, 0.1)
+        text = "\n".join(ignored.words())
+        assert "a gain of +0.10 dB" in text
+        assert "hardly used" in text
+        assert "0 of 2 units active" in text
+        used = diagnose.Diagnosis(24.0, 19.9, 19.8, 25.0, [1.0, 0.0], 1, 0.1)
+        assert "hardly used" not in "\n".join(used.words())
