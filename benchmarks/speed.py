@@ -13,17 +13,16 @@ import datetime
 import json
 import resource
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import reference_pose_cvae as reference
 import torch
+from alternating import alternate, output_of, ratios, stepping
 from torch.profiler import ProfilerActivity, profile
 
 from framecast import models
@@ -31,7 +30,7 @@ from framecast.data import Batches
 from framecast.objective import Objective
 from framecast.packing import pack
 from framecast.predictor import Predictor
-from framecast.rollout import autocast, channels_last, walk
+from framecast.rollout import channels_last
 from framecast.store import Store
 from framecast.training.run import provenance
 from framecast.values import Condition, Spec
@@ -43,6 +42,13 @@ ASKED = {
     "pose_cvae prediction": 2.0,
     "anchor training": 25.0,
     "anchor prediction": 50.0,
+}
+PAIRS = {
+    "pose_cvae training, teacher forcing": ("pose_cvae forced", "plain forced"),
+    "pose_cvae training, free running": ("pose_cvae free", "plain free"),
+    "pose_cvae prediction": ("pose_cvae predicts", "plain predicts"),
+    "anchor training": ("anchor trains", "plain forced"),
+    "anchor prediction": ("anchor predicts", "plain predicts"),
 }
 
 
@@ -56,7 +62,7 @@ def main() -> None:
         peak = memory(store.root)  # first: a child's peak is never below what its parent holds when it starts
         rates = alternate(sides(store), options.rounds)
         results = {
-            "ratios": ratios(rates),
+            "ratios": ratios(rates, PAIRS),
             "frames_per_second": {name: statistics.median(values) for name, values in rates.items()},
             "batches_one_core": batches(store.root),
             "anchor_training_peak_mib": peak,
@@ -80,46 +86,19 @@ def main() -> None:
     )
 
 
-def alternate(sides: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
-    """Frames a second of every side, a round of all sides after another, after one that is not counted."""
-    rates: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(rounds + 1):
-        for name, work in sides.items():
-            begun = time.perf_counter()
-            frames = work()
-            if number:
-                rates[name].append(frames / (time.perf_counter() - begun))
-    return rates
-
-
-def ratios(rates: dict[str, list[float]]) -> dict[str, dict[str, float]]:
-    """Each framecast side over its reference side, round by round."""
-    pairs = {
-        "pose_cvae training, teacher forcing": ("pose_cvae forced", "plain forced"),
-        "pose_cvae training, free running": ("pose_cvae free", "plain free"),
-        "pose_cvae prediction": ("pose_cvae predicts", "plain predicts"),
-        "anchor training": ("anchor trains", "plain forced"),
-        "anchor prediction": ("anchor predicts", "plain predicts"),
-    }
-    found = {}
-    for name, (ours, theirs) in pairs.items():
-        each = [a / b for a, b in zip(rates[ours], rates[theirs], strict=True)]
-        found[name] = {"median": statistics.median(each), "low": min(each), "high": max(each)}
-    return found
-
-
 def sides(store: Store) -> dict[str, Callable[[], int]]:
     """Every side as a function that does some work and returns its frames."""
     clip = Batches(store, "train", 2, 16)[0].to_float()
-    assert clip.condition is not None
+    conditions = clip.condition
+    assert conditions is not None
     episode = store.episode("val", 0)
     frames, labels = np.asarray(episode.frames[:1]), np.asarray(episode.condition)
     plain = reference.Model()
     optimizer = reference.make_optimizer(plain)
-    still, moving = clip.frames[:1, 0], clip.condition[:1].repeat(1, 2, 1, 1, 1)
+    still, moving = clip.frames[:1, 0], conditions[:1].repeat(1, 2, 1, 1, 1)
 
     def plain_trains(forced: bool) -> int:
-        reference.training_step(plain, optimizer, clip.frames.contiguous(), clip.condition.contiguous(), 1e-4, forced)
+        reference.training_step(plain, optimizer, clip.frames.contiguous(), conditions.contiguous(), 1e-4, forced)
         return 2 * 15
 
     def plain_predicts() -> int:
@@ -140,25 +119,9 @@ def sides(store: Store) -> dict[str, Callable[[], int]]:
 
 
 def trained(name: str) -> Callable[[Batches, bool], int]:
-    """A function that takes one training step of a model as a run takes it: batch, walk, bound, clip, optimiser."""
+    """A training step of a model with framecast's defaults."""
     model = channels_last(models.build(SPEC, name, {})).train()
-    objective = Objective("calibrated")
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
-    counter = iter(range(10**9))
-
-    def step(batches: Batches, forced: bool) -> int:
-        clip = batches[next(counter)].to_float()
-        count, frames = clip.frames.shape[0], clip.frames.shape[1] - 1
-        mask = torch.full((count, frames), forced)
-        with autocast(torch.device("cpu")):
-            loss = objective(walk(model, clip, mask, torch.randn(count, frames, *model.noise_shape)), 1.0).total
-        optimizer.zero_grad()
-        loss.backward()
-        torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
-        optimizer.step()
-        return count * frames
-
-    return step
+    return stepping(model, torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True), Objective("calibrated"))
 
 
 def predicting(name: str, frames: np.ndarray, labels: np.ndarray) -> Callable[[], int]:
@@ -179,14 +142,14 @@ def batches(root: Path) -> float:
         "[made[k] for k in range(50, 350)]\n"
         "print(300 * 8 * 16 / (time.perf_counter() - begun))\n"
     )
-    return float(_run([sys.executable, "-c", code, str(root)]))
+    return float(output_of([sys.executable, "-c", code, str(root)]))
 
 
 def memory(root: Path) -> float:
     """Peak memory (MiB) of `framecast train --model anchor` in a process of its own."""
     with tempfile.TemporaryDirectory() as scratch:
         command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(root), "--model", "anchor"]
-        _run([*command, "--steps", "60", "--out", f"{scratch}/run", "--validations", "2"])
+        output_of([*command, "--steps", "60", "--out", f"{scratch}/run", "--validations", "2"])
     return resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
 
 
@@ -206,13 +169,9 @@ def help_seconds(times: int = 7) -> float:
     taken = []
     for _ in range(times):
         begun = time.perf_counter()
-        _run([sys.executable, "-m", "framecast.cli", "--help"])
+        output_of([sys.executable, "-m", "framecast.cli", "--help"])
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken)
-
-
-def _run(command: list[str]) -> Any:
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 if __name__ == "__main__":

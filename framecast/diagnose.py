@@ -93,7 +93,7 @@ def diagnose(
     psnr = true.table()[name]["psnr"]
     errors = [((d.frames / 255.0 - t / 255.0) ** 2).mean() for d, t in zip(true.scores[name], true.truth, strict=True)]
     found = Diagnosis(psnr, sigma=float(np.sqrt(np.mean(errors))))
-    if store.spec.condition.kind != "none" and list(model.parameters()):
+    if model.spec.condition.kind != "none" and list(model.parameters()):
         found.shuffled = rolled(others).table()[name]["psnr"]
         found.zero = rolled(zeros).table()[name]["psnr"]
     _look_at_latent(found, model, true)

@@ -158,3 +158,11 @@ class TestDiagnosis:
         assert "0 of 2 units active" in text
         used = diagnose.Diagnosis(24.0, 19.9, 19.8, 25.0, [1.0, 0.0], 1, 0.1)
         assert "hardly used" not in "\n".join(used.words())
+
+    def test_a_run_without_conditions_is_not_blamed_for_them(self, store: Store) -> None:
+        from dataclasses import replace
+
+        from framecast.values import Condition
+
+        free = models.build(replace(store.spec, condition=Condition()), "latent", {"widths": (8, 8, 8)}).eval()
+        assert diagnose.diagnose("latent", free, store, "val", 2, horizon=2).shuffled is None

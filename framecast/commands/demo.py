@@ -55,6 +55,8 @@ def demo(options: Namespace, out: Path) -> None:
         split="test",
         context=1,
         horizon=options.horizon,
+        samples=1,
+        diagnose=False,
         episodes=None,
         seed=options.seed,
         device="auto",

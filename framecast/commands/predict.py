@@ -89,7 +89,7 @@ def _inputs(options: Any, spec: Any, context: int) -> tuple[np.ndarray, np.ndarr
     episode = store.episode(options.split, options.episode)
     if not 1 <= context <= len(episode.frames):
         raise ValueError(f"--context {context}: this episode gives 1 to {len(episode.frames)} frames.")
-    return np.asarray(episode.frames[:context]), episode.condition
+    return np.asarray(episode.frames[:context]), None if spec.condition.kind == "none" else episode.condition
 
 
 def _write(path: Path, stream: Iterator[np.ndarray], samples: int, fps: float, progress: Any) -> list[Path]:
