@@ -44,7 +44,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     from framecast import evaluate as evaluation
     from framecast.report.run import draw, training_figures
     from framecast.store import Store
-    from framecast.training.run import pick_device, provenance
+    from framecast.training.run import described, pick_device, provenance
 
     store = Store(options.data)
     loaded = {str(run): checkpoint.load(run, str(pick_device(options.device))) for run in runs}
@@ -100,8 +100,10 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         f" frames{drawn}"
     )
     show(result)
-    for who, found in diagnoses.items():
-        print("\n".join([f"{who}:", *(f"  {line}" for line in found.words())]))
+    for run, made in loaded.items():
+        if found := diagnoses.get(names[run]):
+            words = [*found.words(), *described(made.settings, store.spec.values)]
+            print("\n".join([f"{names[run]}:", *(f"  {line}" for line in words)]))
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result
 

@@ -33,7 +33,7 @@ class Config:
     """
 
     widths: tuple[int, ...] = (32, 64, 96)
-    blocks: tuple[int, ...] = (1, 2, 2)
+    blocks: tuple[int, ...] = (1, 1, 2)
     state: int = 64
     z: int = 16
 
@@ -82,9 +82,7 @@ class Latent(Model):
         seen = widths[-1] // 2
         told = 0 if kind == "none" else widths[-1]
         self.begin = nn.Conv2d(widths[-1] + 2 * seen, channels, 3, padding=1)
-        self.prior_net = Belief(channels, told, 0, config.z)
-        self.posterior_net = Belief(channels, told, seen, config.z)
-        self.move = Move(channels, told, config.z)
+        self.dynamics = Dynamics(channels, told, seen, config.z)
         self.bottom = nn.Sequential(Residual(channels), nn.Conv2d(channels, widths[-1], 1))
         self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
 
@@ -126,17 +124,19 @@ class Latent(Model):
         return state, each(step, lambda x: x[:, 0])
 
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
+        clips, count = noise.shape[:2]
+        told = None if cues.features is None else cues.features[-1]
+        if told is not None and self.dynamics.told is not None:
+            told = timed(self.dynamics.told(told.flatten(0, 1)), clips)
+        seen = None if cues.seen is None else timed(self.dynamics.seen(cues.seen.flatten(0, 1)), clips)
         y, states, priors, posteriors = state.y, [], [], []
-        for t in range(noise.shape[1]):
-            told = None if cues.features is None else cues.features[-1][:, t]
-            latent = self.prior_net(y, told, None)
-            priors.append(latent)
-            if cues.seen is not None:
-                latent = self.posterior_net(y, told, cues.seen[:, t])
-                posteriors.append(latent)
-            y = y + self.move(y, told, latent.sample(noise[:, t]))
+        for t in range(count):
+            known, shown = (None if x is None else x[:, t] for x in (told, seen))
+            y, prior, posterior = self.dynamics(y, known, shown, noise[:, t])
+            priors.append(prior)
+            posteriors += [] if posterior is None else [posterior]
             states.append(y)
-        bottom = timed(self.bottom(torch.stack(states, 1).flatten(0, 1)), len(noise))
+        bottom = timed(self.bottom(torch.stack(states, 1).flatten(0, 1)), clips)
         frames = self.decoder(state.frame, state.features, cues.features or [], bottom)
         step = Step(frames[..., : self.spec.height, : self.spec.width], _joined(posteriors), _joined(priors))
         return replace(state, y=y), step
@@ -170,12 +170,12 @@ class Points(nn.Module):
                 self.points.weight[2 * point + 1, 2 * point % size] += 1
         self.vector = nn.ModuleList(nn.Linear(size, w) for w in widths)
         maps = count * (2 + len(NEAR))
-        self.levels = nn.ModuleList(nn.Sequential(nn.Conv2d(maps, w, 1), nn.SiLU(), nn.Conv2d(w, w, 1)) for w in widths)
+        self.place = nn.ModuleList(nn.Conv2d(maps, w, 1) for w in widths)
 
     def forward(self, vectors: Tensor) -> list[Tensor]:
         points = 0.5 * self.points(vectors).float().unflatten(-1, (self.count, 2))[..., None, None]
         features = []
-        for level, (of_place, of_all) in enumerate(zip(self.levels, self.vector, strict=True)):
+        for level, (of_place, of_all) in enumerate(zip(self.place, self.vector, strict=True)):
             height, width = (side >> level for side in self.sides)
             down = torch.linspace(-1, 1, height, device=vectors.device)[:, None].expand(height, width)
             right = torch.linspace(-1, 1, width, device=vectors.device).expand(height, width)
@@ -183,58 +183,55 @@ class Points(nn.Module):
             squared = away.square().sum(2)
             near = [(-squared / (2 * s * s)).exp() for s in NEAR]
             maps = torch.cat([away.flatten(1, 2), *near], 1)
-            features.append(of_place(maps) + of_all(vectors)[..., None, None])
+            features.append(F.silu(of_place(maps) + of_all(vectors)[..., None, None]))
         return features
 
 
-class Told(nn.Module):
-    """y, what is told and what else is seen, brought to n channels: (B, n, h, w)."""
+class Dynamics(nn.Module):
+    """The prior and the posterior of z, and the step of the state (B, S, h, w) under what is told and z.
 
-    def __init__(self, channels: int, told: int, seen: int, n: int) -> None:
-        super().__init__()
-        self.norm = Norm(channels)
-        self.from_y = nn.Conv2d(channels, n, 3, padding=1)
-        self.from_told = nn.Conv2d(told, n, 1) if told else None
-        self.from_seen = nn.Conv2d(seen, n, 3, padding=1) if seen else None
-
-    def forward(self, y: Tensor, told: Tensor | None, seen: Tensor | None) -> Tensor:
-        x = self.from_y(self.norm(y))
-        x = x if self.from_told is None or told is None else x + self.from_told(told)
-        return F.silu(x if self.from_seen is None or seen is None else x + self.from_seen(seen))
-
-
-class Belief(nn.Module):
-    """A Gaussian of z from the state: the prior, or with the truth's features the posterior."""
+    What does not wait for the state is computed for all frames at once by `told` and `seen`.
+    """
 
     def __init__(self, channels: int, told: int, seen: int, z: int) -> None:
         super().__init__()
-        self.told = Told(channels, told, seen, channels)
-        self.inner = nn.Conv2d(channels, channels, 3, padding=1)
-        self.head = nn.Linear(2 * channels, 2 * z)
-        nn.init.zeros_(self.head.weight)
-        nn.init.zeros_(self.head.bias)
-
-    def forward(self, y: Tensor, told: Tensor | None, seen: Tensor | None) -> Gaussian:
-        x = F.silu(self.inner(self.told(y, told, seen)))
-        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], -1)
-        mean, log_variance = self.head(pooled).float().chunk(2, -1)
-        return Gaussian(mean, log_variance.clamp(-10, 4))
-
-
-class Move(nn.Module):
-    """f: the step of the state (B, S, h, w) under what is told and z. It begins at zero."""
-
-    def __init__(self, channels: int, told: int, z: int) -> None:
-        super().__init__()
-        self.told = Told(channels, told, z, 2 * channels)
-        self.told.from_seen = nn.Conv2d(z, 2 * channels, 1)
+        self.split = [channels, channels, 2 * channels]  # for the prior, the posterior and the step
+        self.norm = Norm(channels)
+        self.from_y = nn.Conv2d(channels, 4 * channels, 3, padding=1)
+        self.told = nn.Conv2d(told, 4 * channels, 1) if told else None
+        self.seen = nn.Conv2d(seen, channels, 3, padding=1)
+        self.from_z = nn.Linear(z, 2 * channels)
+        self.prior, self.posterior = Head(channels, z), Head(channels, z)
         self.inner = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1)
         self.out = nn.Conv2d(2 * channels, channels, 3, padding=1)
         nn.init.zeros_(self.out.weight)
 
-    def forward(self, y: Tensor, told: Tensor | None, z: Tensor) -> Tensor:
-        x = self.told(y, told, z[..., None, None])
-        return self.out(F.silu(self.inner(x))).float()
+    def forward(
+        self, y: Tensor, told: Tensor | None, seen: Tensor | None, noise: Tensor
+    ) -> tuple[Tensor, Gaussian, Gaussian | None]:
+        """The next state, and the Gaussians of its z; the posterior where the truth is seen."""
+        x = self.from_y(self.norm(y))
+        of_prior, of_posterior, of_step = (x if told is None else x + told).split(self.split, 1)
+        prior = self.prior(F.silu(of_prior))
+        posterior = None if seen is None else self.posterior(F.silu(of_posterior + seen))
+        z = (posterior or prior).sample(noise)
+        x = F.silu(of_step + self.from_z(z)[..., None, None])
+        return y + self.out(F.silu(self.inner(x))).float(), prior, posterior
+
+
+class Head(nn.Module):
+    """A Gaussian (B, Z) from a map (B, n, h, w): its mean and its highest values through a hidden layer."""
+
+    def __init__(self, channels: int, z: int) -> None:
+        super().__init__()
+        self.hidden, self.out = nn.Linear(2 * channels, channels), nn.Linear(channels, 2 * z)
+        nn.init.zeros_(self.out.weight)
+        nn.init.zeros_(self.out.bias)
+
+    def forward(self, x: Tensor) -> Gaussian:
+        pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], -1)
+        mean, log_variance = self.out(F.silu(self.hidden(pooled))).float().chunk(2, -1)
+        return Gaussian(mean, log_variance.clamp(-10, 4))
 
 
 def _joined(steps: list[Gaussian]) -> Gaussian | None:

@@ -135,7 +135,7 @@ def side_by_side(
         scale: whole number to enlarge by; None: so that a pane is at least 160 pixels high.
         labels: names of truth, prediction (of a single one) and error.
         condition: uint8 pictures (T, H, W, C) for a first pane, or None.
-        gain: what differences are multiplied by in the error picture; its label says so.
+        gain: what differences are multiplied by in the error picture; its label says so. 0: no error pictures.
         scores: draw the PSNR (dB) beside each prediction's name.
 
     Returns:
@@ -150,7 +150,9 @@ def side_by_side(
     captions: dict[str, list[str]] = {}
     for name, film in several.items():
         error = f"{labels[2]} x {gain:g}" if len(several) == 1 else f"{labels[2]} of {name} x {gain:g}"
-        panes[name], panes[error] = film, error_picture(truth, film, gain)
+        panes[name] = film
+        if gain:
+            panes[error] = error_picture(truth, film, gain)
         if scores:
             captions[name] = [f"{value:.1f} dB" for value in _psnr(film, truth)]
     return panels(panes, scale, captions)

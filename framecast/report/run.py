@@ -77,7 +77,8 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
             predicted = {k: v for who in main for k, v in _futures(result, who, i, name=len(main) > 1).items()}
         condition = pictures(result.conditions[i], len(result.truth[i]))
         shown = predicted if len(predicted) > 1 else next(iter(predicted.values()))
-        film = side_by_side(result.truth[i], shown, condition=condition)
+        # Beside several futures errors would fill the screen.
+        film = side_by_side(result.truth[i], shown, condition=condition, gain=3 if result.samples == 1 else 0)
         made.append(write_film(out / f"film-{safe}.gif", film, fps))
         made.append(_strip(result, i, predicted, out / f"strip-{safe}.png"))
         curves = {who: scored[i].curve() for who, scored in result.scores.items()}

@@ -166,6 +166,12 @@ def describe(settings: Settings, spec_values: int) -> str:
     return objective.describe(settings.objective, highest, spec_values)
 
 
+def described(settings: dict[str, Any], spec_values: int) -> list[str]:
+    """`describe` of a loaded run's settings, by line; nothing where there are none (the course's checkpoints)."""
+    known = {key: value for key, value in settings.items() if key in Settings.__dataclass_fields__}
+    return describe(Settings(**known), spec_values).splitlines() if known else []
+
+
 def check(settings: Settings) -> None:
     """Settings that contradict each other or cannot be. Raises ValueError with what to do."""
     given = [n for n in ("minutes", "steps", "epochs") if getattr(settings, n) is not None]
