@@ -248,6 +248,7 @@ def test_side_by_side_of_one_and_of_two_models(channels: int) -> None:
     }
     assert score["a"] > score["b"]
     assert side_by_side(truth, truth).captions["prediction"][0] == "100.0 dB"
+    assert list(side_by_side(truth, {"a": good, "b": bad}, gain=0).panes) == ["truth", "a", "b"]
 
 
 def test_panels_refuse_what_does_not_fit() -> None:
@@ -333,6 +334,11 @@ def test_strip_holds_the_frames_asked_for(tmp_path: Path) -> None:
     width, height = 64 * 2 + 4, 32 * 2 + 4
     cell = pixels[-3 * height : -2 * height, -width:][:-4:2, :-4:2]
     assert np.array_equal(cell, truth[11])
+    outlined = np.asarray(Image.open(strip(tmp_path / "given.png", rows, [0, 1, 11], scale=2, given=1)))
+    plain = np.asarray(Image.open(strip(tmp_path / "plain.png", rows, [0, 1, 11], scale=2)))
+    changed = np.flatnonzero((outlined != plain).any((0, 2)))
+    left = plain.shape[1] - 3 * width
+    assert left <= changed.min() and changed.max() < left + width  # only in the column of the given frame
     with pytest.raises(ValueError, match=r"frames 0 to 11.*\[-1, 12\]"):
         strip(tmp_path / "strip.png", rows, [-1, 5, 12], first=1)
     with pytest.raises(ValueError, match="one size"):
