@@ -54,6 +54,7 @@ def main() -> None:
             device="auto",
             samples=1,
             diagnose=False,
+            protocol=None,
         )
         result = evaluate(runs, question, options.work / f"{name}-result")
         results[name] = {"table": result.table(), "frames_per_second": result.speed, "episodes": result.names}

@@ -10,7 +10,7 @@ from difflib import get_close_matches
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "commands"
-ORDER = ("demo", "synth", "record", "pack", "info", "export", "train", "predict", "evaluate", "score")
+ORDER = ("demo", "synth", "record", "pack", "info", "export", "train", "predict", "evaluate", "compare", "score")
 
 
 def commands() -> dict[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,14 +14,19 @@ import torch
 
 from framecast import models
 from framecast.atomic import replacing
-from framecast.metrics.frame import drift, psnr, ssim
+from framecast.metrics.frame import drift, psnr, psnr_by_channel, ssim
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.models.base import Model
+from framecast.protocols import BEST, MEAN, Protocol, Psnr
 from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.store import Store
 from framecast.values import Episode, tensor
 
 FRAMES_AT_ONCE = 2**21  # pixels of the frames that are drawn together: memory does not grow with samples or videos
+PSNR_RULES = {
+    "frame": "10 log10(1 / MSE) per frame over C, H, W of uint8 / 255, float64, MSE at least 1e-10",
+    "channel": "10 log10(1 / MSE) per frame and channel over H, W of uint8 / 255, then the mean over channels, float64",
+}
 SHOWN = 3  # samples of a video that are kept to be looked at, beside the best
 
 
@@ -65,6 +70,7 @@ class Result:
     conditions: list[np.ndarray | None]
     given: list[np.ndarray]
     samples: int = 1
+    formula: Psnr = "frame"
     scores: dict[str, list[Scored]] = field(default_factory=dict)
     speed: dict[str, float] = field(default_factory=dict)
 
@@ -77,10 +83,11 @@ class Result:
         return rows
 
 
-def score(truth: np.ndarray, frames: np.ndarray) -> Scored:
+def score(truth: np.ndarray, frames: np.ndarray, formula: Psnr = "frame") -> Scored:
     """Compares one film, uint8 (T, H, W, C), with the truth, frame by frame, in float64."""
     a, b = tensor(frames)[None], tensor(truth)[None]
-    return Scored(psnr(a, b).numpy(), ssim(a, b).numpy(), frames)
+    measure = {"frame": psnr, "channel": psnr_by_channel}[formula]
+    return Scored(measure(a, b).numpy(), ssim(a, b).numpy(), frames)
 
 
 def episodes_for(
@@ -119,6 +126,7 @@ def evaluate(
     samples: int = 1,
     pixels: int = FRAMES_AT_ONCE,
     change: Callable[[list[np.ndarray | None]], list[np.ndarray | None]] | None = None,
+    formula: Psnr = "frame",
 ) -> Result:
     """Free-running rollouts of every predictor over a split, and of the copy baselines.
 
@@ -134,6 +142,7 @@ def evaluate(
         progress: called with who predicts, frames done, and frames in all.
         samples: K of each episode.
         pixels: of frames drawn together; results do not depend on it.
+        formula: of the PSNR, as `protocols.Protocol` has it.
         change: what is told in place of the true conditions, (context + horizon, ...) of each episode.
 
     Raises:
@@ -142,7 +151,7 @@ def evaluate(
     if samples < 1:
         raise ValueError(f"--samples is 1 or more, not {samples}.")
     chosen = episodes_for(store, split, context, horizon, most)
-    result = Result([], [], [], [], samples)
+    result = Result([], [], [], [], samples, formula)
     for episode, frames in chosen:
         stop = context + frames
         result.names.append(episode.name)
@@ -187,7 +196,7 @@ def _draw(
         jobs = jobs[len(batch) :]
         drawn = _rows(model, result, batch, seed, who.endswith("(mean)"), together)
         for (n, _), film in zip(batch, drawn, strict=True):
-            episode = gathered.setdefault(n, _Gathered(result.truth[n]))
+            episode = gathered.setdefault(n, _Gathered(result.truth[n], result.formula))
             episode.add(film)
             if episode.diversity.count == samples:
                 finished[n] = gathered.pop(n).scored()
@@ -223,15 +232,16 @@ def _rows(
 class _Gathered:
     """The samples of one episode as they come in."""
 
-    def __init__(self, truth: np.ndarray) -> None:
+    def __init__(self, truth: np.ndarray, formula: Psnr) -> None:
         self.truth, self.diversity = truth, Diversity()
+        self.formula: Psnr = formula
         self.psnr: list[np.ndarray] = []
         self.ssim: list[np.ndarray] = []
         self.samples: list[np.ndarray] = []
         self.best: Scored | None = None
 
     def add(self, film: np.ndarray) -> None:
-        found = score(self.truth, film)
+        found = score(self.truth, film, self.formula)
         if self.best is None or found.psnr.mean() > self.best.psnr.mean():
             self.best = found
         self.psnr.append(found.psnr[0])
@@ -261,10 +271,44 @@ def check_fit(model: Model, store: Store) -> None:
         )
 
 
+def protocol_of(
+    store: Store,
+    split: str,
+    context: int,
+    horizon: int | None,
+    samples: int,
+    most: int | None = None,
+    named: Protocol | None = None,
+) -> Protocol:
+    """The rules of an evaluation: a named protocol's, or the caller's own, with exactly which recordings are scored.
+
+    Raises:
+        ValueError: the named protocol's horizon is longer than an episode that would be scored.
+    """
+    entries = store.entries_of(split)[:most]
+    checksum = store.index["files"][f"{split}.frames.npy"]["crc32"]
+    recordings = f"the first {len(entries)} of {len(store.entries_of(split))}" if most else f"{len(entries)}"
+    recordings += f" videos, crc32 {checksum:08x}"
+    if named is None:
+        spec, options = store.spec, store.index["options"]
+        data = f"{store.index['source']}, {spec.height} x {spec.width} x {spec.channels}, condition: {spec.condition}"
+        select = MEAN if samples == 1 else BEST
+        named = Protocol("own", data, camera=str(options.get("camera") or ""), samples=samples, select=select)
+        return replace(named, split=split, context=context, horizon=horizon, recordings=recordings)
+    needed = context + (horizon or 1)
+    short = [entry.name for entry in entries if entry.frames < needed]
+    if short:
+        raise ValueError(
+            f"The protocol {named.name} needs {needed} frames of every video; {len(short)} of {store.root} are shorter,"
+            f" first {short[0]!r}. Leave --protocol out and give --horizon."
+        )
+    return replace(named, split=split, recordings=recordings)
+
+
 def record(result: Result, about: dict[str, Any]) -> dict[str, Any]:
     """The results as plain values, with the rules they were made by."""
     rules = {
-        "psnr": "10 log10(1 / MSE) per frame over C, H, W of uint8 / 255, float64, MSE at least 1e-10",
+        "psnr": PSNR_RULES[result.formula],
         "mean": "over the frames of an episode and its samples, then over episodes",
         "ssim": "per frame, Gaussian window 11, sigma 1.5, K1 0.01, K2 0.03, data_range 1",
         "drift": "mean PSNR of the first hundred predicted frames less that of the last hundred (thirds below 200)",

@@ -17,7 +17,7 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 ORDER = (
     "atomic", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets", "schedules",
     "objective", "models", "rollout", "checkpoint", "predictor", "training", "metrics", "protocols", "evaluate",
-    "diagnose", "report", "serve", "submission", "lab", "commands", "cli",
+    "diagnose", "compare", "report", "serve", "submission", "lab", "commands", "cli",
 )  # fmt: skip
 # Doors that are walled up although the order would let them stand.
 CLOSED = {

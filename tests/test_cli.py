@@ -257,3 +257,26 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
             small = re.sub(pattern, replacement.replace("\\", "\\") if "\\1" in replacement else replacement, small)
         done = subprocess.run(small.split(), cwd=tmp_path, capture_output=True, text=True)
         assert done.returncode == 0, f"{command}\n{small}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.parametrize(
+    "command", ["pack dancer --train 20 --val 2 --test 1 --out {}", "synth dancer {} --train 3 --val 2"]
+)
+def test_a_place_without_permission_is_named(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root may write everywhere, so the refusal is the system's words, not its deed."""
+    make = Path.mkdir
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        if "closed" in str(self):
+            raise PermissionError(13, "Permission denied", str(self))
+        make(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert cli.main(command.format(tmp_path / "closed" / "there").split()) == 1
+    said = capsys.readouterr().err
+    assert "no permission for" in said
+    assert "closed" in said
+    assert "Choose another place" in said
+    assert not list(tmp_path.iterdir())

@@ -57,6 +57,7 @@ def demo(options: Namespace, out: Path) -> None:
         horizon=options.horizon,
         samples=1,
         diagnose=False,
+        protocol=None,
         episodes=None,
         seed=options.seed,
         device="auto",

@@ -7,6 +7,7 @@ from typing import Any
 
 from framecast.commands._parser import Parser, table
 from framecast.progress import bar
+from framecast.protocols import BUILT_IN, find
 
 EXAMPLE = "framecast evaluate runs/dancer --data stores/dancer --split val"
 
@@ -17,6 +18,7 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("run", type=str, nargs="+", help="run folders or checkpoints (several are put side by side)")
     parser.add_argument("--data", type=str, required=True, help="the packed store")
+    parser.add_argument("--protocol", type=str, default=None, help=f"rules by name: {', '.join(BUILT_IN)}")
     parser.add_argument("--split", type=str, default="val", help="train, val or test (default: val)")
     parser.add_argument("--context", type=int, default=None, help="given frames (default: as the run was trained)")
     parser.add_argument("--horizon", type=int, default=None, help="frames to predict (default: all there are)")
@@ -27,6 +29,14 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--out", type=str, default=None, help="folder of the results (default: RUN/evaluation-SPLIT)")
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     options = parser.parse(arguments)
+    if options.protocol:
+        named = find(options.protocol)
+        said = [a.split("=")[0] for a in arguments]
+        for name in ("context", "horizon", "samples"):
+            if f"--{name}" in said and options[name] != getattr(named, name):
+                parser.error(f"--protocol {named.name} says --{name} {getattr(named, name)}; leave --{name} out")
+            options[name] = getattr(named, name)
+        options["split"] = options.split if "--split" in said else named.split
     for name in ("context", "horizon", "samples", "episodes"):
         if options[name] is not None and options[name] < 1:
             parser.error(f"--{name} must be 1 or more, not {options[name]}")
@@ -54,6 +64,9 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     predictors = {names[run]: made.model for run, made in loaded.items()}
     context = options.context or max(made.settings.get("context", 1) for made in loaded.values())
     _check_horizon(store, options.split, context, options.horizon)
+    named = find(options.protocol) if options.protocol else None
+    asked = (store, options.split, context, options.horizon, options.samples, options.episodes)
+    protocol = evaluation.protocol_of(*asked, named)
     with bar("predicting") as progress:
         result = evaluation.evaluate(
             predictors,
@@ -65,6 +78,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
             options.seed,
             progress=lambda who, done, total: progress(done, total),
             samples=options.samples,
+            formula=protocol.psnr,
         )
     diagnoses = {}
     if options.diagnose:
@@ -78,6 +92,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         "runs": {
             names[run]: {"path": run, "step": made.step, "settings": made.settings} for run, made in loaded.items()
         },
+        "protocol": protocol.record(),
         "data": str(store.root),
         "split": options.split,
         "context": context,
@@ -97,7 +112,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     drawn = "" if options.samples == 1 else f", {options.samples} samples of each"
     print(
         f"{options.split} of {store.root}: {len(result.names)} episodes, {context} given and {frames} predicted"
-        f" frames{drawn}"
+        f" frames{drawn}; protocol {protocol.name} ({protocol.hash()})"
     )
     show(result)
     for run, made in loaded.items():

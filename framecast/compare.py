@@ -1,0 +1,127 @@
+"""Results beside each other, with intervals; refused where they were not made by the same rules."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from framecast import protocols
+from framecast.metrics.interval import bootstrap
+
+RESULTS = "results.json"
+
+
+@dataclass(frozen=True)
+class Measured:
+    """One row of one result.
+
+    Args:
+        who: the model, with its file where several bear the name.
+        file: the results it is from.
+        videos: metric -> (V,), one number a video.
+    """
+
+    who: str
+    file: Path
+    videos: dict[str, np.ndarray]
+
+
+@dataclass(frozen=True)
+class Loaded:
+    """A results.json: its rules, the hash of them, and its rows."""
+
+    file: Path
+    name: str
+    rules: dict[str, Any]
+    hash: str
+    rows: list[Measured]
+
+
+def load(path: str | Path) -> Loaded:
+    """A results.json, or the only one in a run folder.
+
+    Raises:
+        FileNotFoundError: there is none.
+        ValueError: several, damaged, or without its protocol.
+    """
+    file = _file(Path(path))
+    try:
+        data = json.loads(file.read_text())
+        episodes = data["episodes"]
+        rows = [Measured(who, file, _videos(episodes, who)) for who in data["table"]]
+    except (ValueError, KeyError, TypeError):
+        raise ValueError(f"{file} is no results.json of framecast evaluate, or damaged. Score the run again.") from None
+    record = data.get("protocol")
+    rules = protocols.checked(record, str(file))
+    return Loaded(file, record["name"], rules, record["hash"], rows)
+
+
+def _file(path: Path) -> Path:
+    if path.is_file():
+        return path
+    if not path.is_dir():
+        raise FileNotFoundError(f"{path} does not exist. Give a results.json, or a run folder that was evaluated.")
+    found = sorted({*path.glob(RESULTS), *path.glob(f"evaluation-*/{RESULTS}")})
+    if not found:
+        raise FileNotFoundError(f"{path} holds no results. Score the run first: framecast evaluate {path} --data STORE")
+    if len(found) > 1:
+        raise ValueError(f"{path} holds several results; give one of: {', '.join(map(str, found))}.")
+    return found[0]
+
+
+def _videos(episodes: list[dict[str, Any]], who: str) -> dict[str, np.ndarray]:
+    """Metric -> one number a video, as the table averages them."""
+    series = [episode["scores"][who] for episode in episodes]
+    found = {key: np.array([np.mean(s[key]) for s in series]) for key in ("psnr", "ssim")}
+    samples = [s["of each sample"] for s in series if "of each sample" in s]
+    for key in ("psnr", "ssim") if samples else ():
+        count = max(len(s[key]) for s in samples)
+        found[f"{key} best of {count}"] = np.array([max(s[key]) for s in samples])
+    return found
+
+
+def refuse_unequal(results: list[Loaded]) -> None:
+    """Raises ValueError where two results were made by different rules; names each, with both values."""
+    first = results[0]
+    for other in results[1:]:
+        if other.hash != first.hash:
+            found = protocols.differences(first.rules, other.rules)
+            told = "\n".join(f"  {key}: {one!r} | {two!r}" for key, (one, two) in found.items())
+            raise ValueError(
+                f"{first.file} and {other.file} were not made by the same rules, so their numbers cannot be compared:\n"
+                f"{told}\nScore both in the same way, or see them apart with --anyway."
+            )
+
+
+def table(results: list[Loaded], level: float = 0.95) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: each row's means with their intervals, and what it has more than the first row, by video."""
+    rows = [row for result in results for row in result.rows]
+    keys = list(dict.fromkeys(key for row in rows for key in row.videos))
+    names = [row.who for row in rows]
+    header = ["", *keys, "psnr less the first's"]
+    lines = []
+    for row in rows:
+        who = row.who if names.count(row.who) == 1 else f"{row.who} ({row.file.parent})"
+        cells = [_cell(key, row.videos.get(key), level) for key in keys]
+        lines.append([who, *cells, _difference(rows[0], row, level)])
+    return header, lines
+
+
+def _cell(key: str, values: np.ndarray | None, level: float) -> str:
+    if values is None:
+        return ""
+    digits = 4 if key.startswith("ssim") else 2
+    low, high = bootstrap(values, level)
+    return f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+
+
+def _difference(first: Measured, row: Measured, level: float) -> str:
+    one, two = first.videos["psnr"], row.videos["psnr"]
+    if row is first or one.shape != two.shape:
+        return ""
+    low, high = bootstrap(two - one, level)  # video by video: what both find hard falls out
+    return f"{(two - one).mean():+.2f} ({low:+.2f} to {high:+.2f})"

@@ -1,0 +1,188 @@
+"""A score carries its rules, and only scores of the same rules are compared."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import FrozenInstanceError, fields, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from framecast import cli, compare, evaluate, protocols
+from framecast.metrics.frame import psnr, psnr_by_channel
+from framecast.metrics.interval import bootstrap
+from framecast.models.copy import Copy
+from framecast.packing import pack
+from framecast.protocols import BUILT_IN, Protocol
+from framecast.store import Store
+from framecast.values import Step
+
+pytestmark = pytest.mark.usefixtures("float32")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    root = tmp_path_factory.mktemp("films")
+    random = np.random.default_rng(0)
+    for i in range(5):
+        frames = np.full((6, 16, 16, 3), 100, np.uint8) + random.integers(0, 3, (6, 16, 16, 3), dtype=np.uint8)
+        frames[..., 0] += (12 * np.arange(6, dtype=np.uint8))[:, None, None]  # it grows red
+        np.savez(root / f"e{i}.npz", frames=frames)
+    return pack("npz", {"root": str(root), "condition": "none", "val": "e0,e1,e2"}, root / "store", 1)
+
+
+class Flicker(Copy):
+    """Repeats the given frame, brighter or darker in every frame of every sample."""
+
+    @property
+    def noise_shape(self) -> tuple[int, ...]:
+        return (1,)
+
+    def parallel(self, state: Any, cues: Any, noise: Tensor) -> tuple[Any, Step]:
+        state, step = super().parallel(state, cues, noise)
+        return state, Step(step.frame + 0.05 * noise[..., None, None])
+
+
+def scored(store: Store, folder: Path, **rules: Any) -> Path:
+    """The results.json of `Flicker`."""
+    model = Flicker(store.spec).eval()
+    asked = {"context": 1, "horizon": 5, "samples": 1, "psnr": "frame"} | rules
+    own = evaluate.protocol_of(store, "val", asked["context"], asked["horizon"], asked["samples"])
+    protocol = replace(own, psnr=asked["psnr"])
+    result = evaluate.evaluate(
+        {"flicker": model},
+        store,
+        "val",
+        asked["context"],
+        asked["horizon"],
+        samples=asked["samples"],
+        formula=protocol.psnr,
+    )
+    folder.mkdir()
+    evaluate.write_json(folder / "results.json", evaluate.record(result, {"protocol": protocol.record()}))
+    return folder
+
+
+class TestProtocol:
+    def test_is_frozen_and_hashed_by_its_rules_alone(self) -> None:
+        one = Protocol("a", "films")
+        with pytest.raises(FrozenInstanceError):
+            one.context = 2  # type: ignore[misc]
+        assert one.hash() == replace(one, name="b", published=(protocols.Published("x", {}, "y"),)).hash()
+        others = {
+            "data": "x", "split": "x", "recordings": "x", "camera": "x", "context": 9, "horizon": 9, "trained": "x",
+            "samples": 9, "select": "x", "counted": "x", "psnr": "channel", "data_range": 2.0, "ssim": "x",
+            "lpips": "x", "fvd": "x",
+        }  # fmt: skip
+        assert {f.name for f in fields(Protocol)} - {"name", "published"} == set(others)
+        hashes = {replace(one, **{key: value}).hash() for key, value in others.items()}
+        assert len(hashes | {one.hash()}) == len(others) + 1
+
+    def test_a_record_that_was_edited_is_found_out(self) -> None:
+        record = json.loads(json.dumps(Protocol("a", "films", context=2).record()))
+        assert protocols.checked(record, "here")["context"] == 2
+        with pytest.raises(ValueError, match="here: its rules are not those of its hash"):
+            protocols.checked(record | {"context": 1}, "here")
+        with pytest.raises(ValueError, match="here says by no protocol"):
+            protocols.checked({}, "here")
+
+    @pytest.mark.parametrize("name", BUILT_IN)
+    def test_built_in_ones_are_whole(self, name: str) -> None:
+        protocol = protocols.find(name)
+        assert protocol.name == name
+        assert protocol.context >= 1
+        assert protocol.samples > 1 or protocol.select == protocols.MEAN
+        for row in protocol.published:
+            assert row.source
+            assert row.scores
+            assert 5 < row.scores.get("psnr", 20) < 45
+            assert 0 < row.scores.get("ssim", 0.5) < 1
+
+    def test_the_names(self) -> None:
+        wanted = {"dance-629", "bair-2-28-best100", "bair-1-15", "bair-2-10-course", "kth-10-30", "digits-5-20"}
+        assert wanted | {"pusht-2-28"} <= set(BUILT_IN)
+        assert len({p.hash() for p in BUILT_IN.values()}) == len(BUILT_IN)
+        with pytest.raises(ValueError, match="Did you mean 'kth-10-30'"):
+            protocols.find("kth-10-20")
+        assert [row.who for row in BUILT_IN["bair-2-28-best100"].published if row.second_hand] == ["Hier-VRNN", "SLAMP"]
+
+    def test_a_protocol_that_the_recordings_cannot_meet(self, store: Store) -> None:
+        with pytest.raises(ValueError, match="pusht-2-28 needs 30 frames of every video; 3 of .* are shorter"):
+            evaluate.protocol_of(store, "val", 2, 28, 20, None, BUILT_IN["pusht-2-28"])
+
+
+def test_psnr_by_channel_is_another_number() -> None:
+    truth = torch.full((1, 2, 3, 4, 4), 0.5)
+    film = truth.clone()
+    film[:, :, 0] += 0.1
+    film[:, :, 1:] += 0.01
+    wanted = (20 + 40 + 40) / 3  # -10 log10 of 0.01, 0.0001, 0.0001
+    torch.testing.assert_close(
+        psnr_by_channel(film, truth), torch.full((1, 2), wanted, dtype=torch.float64), atol=1e-3, rtol=0
+    )
+    assert (psnr_by_channel(film, truth) - psnr(film, truth)).min() > 8
+    grey = film[:, :, :1]
+    torch.testing.assert_close(psnr_by_channel(grey, truth[:, :, :1]), psnr(grey, truth[:, :, :1]))
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "least"), [("samples", 30, 0.5), ("psnr", "channel", 1.0), ("horizon", 1, 1.0)]
+)
+def test_the_trap_of_one_rule(store: Store, tmp_path: Path, field: str, value: Any, least: float) -> None:
+    """The same weights, one rule changed: the score moves by dB, and the comparison is refused by that rule's name."""
+    one, two = scored(store, tmp_path / "one"), scored(store, tmp_path / "two", **{field: value})
+    rows = [compare.load(path).rows[0].videos for path in (one, two)]
+    best = next((key for key in rows[1] if key.startswith("psnr best")), "psnr")
+    assert abs(rows[1][best].mean() - rows[0]["psnr"].mean()) > least
+    with pytest.raises(ValueError, match=rf"not made by the same rules(.|\n)*  {field}: "):
+        compare.refuse_unequal([compare.load(one), compare.load(two)])
+
+
+class TestCompare:
+    def test_the_same_rules_stand_in_one_table(
+        self, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        one, two = scored(store, tmp_path / "one"), scored(store, tmp_path / "two")
+        assert cli.main(["compare", str(one), str(two / "results.json")]) == 0
+        said = capsys.readouterr().out
+        assert said.count("protocol own") == 1
+        assert f"flicker ({two})" in said
+        assert "+0.00 (+0.00 to +0.00)" in said
+
+    def test_other_rules_are_refused_or_printed_apart(
+        self, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        one, two = scored(store, tmp_path / "one"), scored(store, tmp_path / "two", horizon=2)
+        assert cli.main(["compare", str(one), str(two)]) == 1
+        assert "horizon: 5 | 2" in capsys.readouterr().err
+        assert cli.main(["compare", str(one), str(two), "--anyway"]) == 0
+        assert capsys.readouterr().out.count("protocol own") == 2
+
+    def test_what_is_no_result(self, store: Store, tmp_path: Path) -> None:
+        with pytest.raises(FileNotFoundError, match="does not exist"):
+            compare.load(tmp_path / "nowhere")
+        with pytest.raises(FileNotFoundError, match="framecast evaluate"):
+            compare.load(tmp_path)
+        (tmp_path / "results.json").write_text("{")
+        with pytest.raises(ValueError, match="no results.json"):
+            compare.load(tmp_path)
+        for split in ("val", "test"):
+            (tmp_path / f"evaluation-{split}").mkdir()
+            (tmp_path / f"evaluation-{split}" / "results.json").write_text("{}")
+        with pytest.raises(ValueError, match="several results"):
+            compare.load(tmp_path)
+
+
+def test_the_interval_of_a_mean() -> None:
+    values = np.random.default_rng(0).normal(3, 2, 400)
+    low, high = bootstrap(values)
+    half = 1.96 * values.std() / 20  # of the normal approximation
+    assert low == pytest.approx(values.mean() - half, abs=0.03)
+    assert high == pytest.approx(values.mean() + half, abs=0.03)
+    assert bootstrap(np.array([4.0])) == (4.0, 4.0)
+    with pytest.raises(ValueError, match="one number for each"):
+        bootstrap(np.empty(0))
