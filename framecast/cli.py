@@ -10,7 +10,20 @@ from difflib import get_close_matches
 from pathlib import Path
 
 FOLDER = Path(__file__).parent / "commands"
-ORDER = ("demo", "synth", "record", "pack", "info", "export", "train", "predict", "evaluate", "compare", "score")
+ORDER = (
+    "demo",
+    "synth",
+    "record",
+    "pack",
+    "info",
+    "export",
+    "train",
+    "predict",
+    "evaluate",
+    "compare",
+    "score",
+    "selftest",
+)
 
 
 def commands() -> dict[str, str]:

@@ -168,3 +168,27 @@ def test_drift_compares_the_two_ends() -> None:
         drift(np.zeros((2, 5)))
     with pytest.raises(ValueError, match="at least one"):
         drift([])
+
+
+class TestSelftest:
+    def test_all_pairs_hold(self, capsys: pytest.CaptureFixture[str]) -> None:
+        from framecast import cli, selftest
+
+        assert all(case.holds for case in selftest.cases())
+        assert cli.main(["selftest"]) == 0
+        assert "FAILS" not in capsys.readouterr().out
+
+    def test_a_metric_that_overflows_is_found_out(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        from framecast import cli, selftest
+
+        def wrapped(one: torch.Tensor, two: torch.Tensor) -> torch.Tensor:
+            difference = (one - two).float() / (255 if one.dtype == torch.uint8 else 1)
+            return -10 * difference.square().flatten(2).mean(2).clamp(min=1e-10).log10()
+
+        monkeypatch.setattr(selftest, "psnr", wrapped)
+        assert cli.main(["selftest"]) == 1
+        failed = [line for line in capsys.readouterr().out.splitlines() if "FAILS" in line]
+        assert any("no overflow" in line for line in failed)
+        assert any("refused" in line for line in failed)

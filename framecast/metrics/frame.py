@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+FAR_OUTSIDE = 10.0  # no picture: what is this far above 1 is in other units, and clamping it would hide that
 MSE_FLOOR = 1e-10  # 100 dB: a frame that is exact to the bit keeps the mean over a film finite
 SSIM_WINDOW = 11  # pixels: the Gaussian of sigma 1.5 cut at 3.5 sigma
 CHUNK_VALUES = 2**18  # pixel values looked at together, 2 MiB in float64
@@ -148,4 +149,9 @@ def _check(prediction: Tensor, truth: Tensor) -> None:
             raise ValueError(
                 f"Frames are floats in [0, 1] or uint8 in 0..255; the {name} is {video.dtype}. "
                 "Convert it first, since its range cannot be guessed."
+            )
+        if video.is_floating_point() and video.amax() > FAR_OUTSIDE:
+            raise ValueError(
+                f"Floats are in [0, 1], and clamped to it; the {name} reaches {float(video.amax()):.4g}, as frames in "
+                "0..255 do. Divide them by 255, or give them as uint8."
             )
