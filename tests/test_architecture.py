@@ -17,7 +17,7 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 ORDER = (
     "atomic", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets",
     "schedules", "objective", "models", "rollout", "checkpoint", "predictor", "training", "metrics",
-    "selftest", "protocols", "evaluate", "diagnose", "compare", "report", "serve", "submission", "lab",
+    "selftest", "protocols", "evaluate", "diagnose", "compare", "study", "report", "serve", "submission", "lab",
     "commands", "cli",
 )  # fmt: skip
 # Doors that are walled up although the order would let them stand.

@@ -1,0 +1,77 @@
+"""Train and score a grid of settings; interrupted, the same command goes on."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from framecast.commands._parser import Parser, table
+from framecast.progress import bar
+
+EXAMPLE = "framecast study study.yaml --out studies/annealing"
+
+
+def run(arguments: list[str]) -> int:
+    parser = Parser("study", "A grid of runs, each in its own process, and one table of their scores.", EXAMPLE)
+    parser.add_argument("study", type=str, help="a YAML file: data, split, base (options of train), vary (the grid)")
+    parser.add_argument("--out", type=str, required=True, help="the study's folder; one that was begun is gone on with")
+    parser.add_argument("--workers", type=int, default=1, help="runs at a time (default: 1)")
+    options = parser.parse(arguments)
+    if options.workers < 1:
+        parser.error(f"--workers must be 1 or more, not {options.workers}")
+    return study(Path(options.study), Path(options.out), options.workers)
+
+
+def study(file: Path, out: Path, workers: int) -> int:
+    """Plans, checks every run's settings, trains, scores and prints."""
+    from framecast import study as studies
+    from framecast.commands.train import read_config
+    from framecast.store import Store
+
+    asked = read_config(file)
+    if "data" not in asked:
+        raise ValueError(f"{file} names no data: write `data: STORE`, the packed store that all runs train on.")
+    split = str(asked.get("split", "val"))
+    Store(asked["data"]).entries_of(split)
+    runs = studies.plan(asked, out)
+    out.mkdir(parents=True, exist_ok=True)
+    studies.prepare(runs)
+    for planned in runs:
+        _check(planned)
+    print(f"{len(runs)} runs: {', '.join(planned.name for planned in runs)}")
+    with bar("runs", unit=" runs") as progress:
+        failed = studies.carry_out(runs, split, workers, progress)
+    _show(runs, split)
+    if failed:
+        print(f"{len(failed)} of {len(runs)} runs failed. The same command tries them again.")
+    return 1 if failed else 0
+
+
+def _check(planned: Any) -> None:
+    """Every option of a run, before the first one is trained for an hour."""
+    from argparse import Namespace
+
+    from framecast.commands import train
+    from framecast.training import run as training
+
+    early = dict.fromkeys(("model", "recipe", "minutes", "steps", "epochs"))
+    parser, values = train._parser(Namespace(**early, config=str(planned.config)))
+    options = parser.parse(["--config", str(planned.config), "--out", str(planned.out)])
+    try:
+        training.check(train._split(options.as_dict(), values)[0])
+    except ValueError as error:
+        raise ValueError(f"{planned.name}: {error}") from None
+
+
+def _show(runs: list[Any], split: str) -> None:
+    """One row a run, and the copy baselines once."""
+    from framecast import compare
+
+    results = [compare.load(planned.results(split)) for planned in runs if planned.results(split).is_file()]
+    if not results:
+        return
+    compare.refuse_unequal(results)
+    header, rows = compare.table(results)
+    models = [row for row in rows if not row[0].startswith("copy ")]
+    copies = {row[0].split(" (")[0]: row for row in rows if row[0].startswith("copy ")}
+    print(table([*models, *([name, *row[1:]] for name, row in copies.items())], header))

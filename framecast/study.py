@@ -1,0 +1,167 @@
+"""A grid of runs, each in a process of its own: interrupted, it goes on; a run that fails does not stop the others.
+
+OUT/NAME.yaml     a run's settings, for framecast train --config
+OUT/NAME.log      what its process said
+OUT/NAME.trained  written when training has ended
+OUT/NAME/         the run folder, with evaluation-SPLIT/results.json when it is finished
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from framecast.atomic import replacing
+
+KEYS = {"data": "the packed store", "split": "what is scored", "base": "settings of all runs", "vary": "the grid"}
+
+
+@dataclass(frozen=True)
+class Planned:
+    """One run of the grid: its name, what it varies (factor -> label), its settings, and the study's folder."""
+
+    name: str
+    labels: dict[str, str]
+    settings: dict[str, Any]
+    folder: Path
+
+    @property
+    def out(self) -> Path:
+        """The run folder."""
+        return self.folder / self.name
+
+    @property
+    def config(self) -> Path:
+        """The file of its settings."""
+        return self.folder / f"{self.name}.yaml"
+
+    @property
+    def log(self) -> Path:
+        """What its process said."""
+        return self.folder / f"{self.name}.log"
+
+    @property
+    def trained(self) -> Path:
+        """There when training has ended."""
+        return self.folder / f"{self.name}.trained"
+
+    def results(self, split: str) -> Path:
+        """There when it is finished."""
+        return self.out / f"evaluation-{split}" / "results.json"
+
+
+def plan(study: dict[str, Any], folder: Path) -> list[Planned]:
+    """Every combination of what is varied.
+
+    Args:
+        study: `data`, `split`, `base` (option -> value) and `vary` (factor -> label -> {option: value}).
+        folder: of the study.
+
+    Raises:
+        ValueError: a key that is not there, or a factor without settings.
+    """
+    for key in study:
+        if key not in KEYS:
+            raise ValueError(f"A study has no {key!r}; it has: {', '.join(f'{k} ({v})' for k, v in KEYS.items())}.")
+    vary = study.get("vary") or {}
+    for factor, labels in vary.items():
+        if not isinstance(labels, dict) or not labels or not all(isinstance(v, dict) for v in labels.values()):
+            raise ValueError(f"vary, {factor}: write each label with its options, such as {{none: {{beta: 1}}}}.")
+    runs = []
+    for chosen in product(*(labels.items() for labels in vary.values())):
+        labels = dict(zip(vary, (str(label) for label, _ in chosen), strict=True))
+        settings = dict(study.get("base") or {})
+        for _, options in chosen:
+            settings |= options
+        name = "-".join("".join(c if c.isalnum() else "_" for c in label) for label in labels.values()) or "run"
+        runs.append(Planned(name, labels, {**settings, "data": study["data"]}, folder))
+    names = [run.name for run in runs]
+    if len(set(names)) < len(names):
+        raise ValueError(f"Two runs of the study would bear one name ({max(names, key=names.count)}): change a label.")
+    return runs
+
+
+def prepare(runs: list[Planned]) -> None:
+    """Writes each run's settings. Raises ValueError where a run of that name was begun with others."""
+    for run in runs:
+        text = yaml.safe_dump(run.settings, sort_keys=True)
+        if run.config.is_file() and run.config.read_text() != text and run.out.exists():
+            raise ValueError(f"{run.out} was begun with other settings. Give another --out, or remove it.")
+        with replacing(run.config) as partial:
+            partial.write_text(text)
+
+
+def carry_out(
+    runs: list[Planned],
+    split: str,
+    workers: int = 1,
+    progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] = print,
+) -> list[Planned]:
+    """Trains and scores what is not finished yet, `workers` at a time.
+
+    Args:
+        runs: from `plan`, prepared.
+        split: that is scored.
+        workers: processes at a time; the cores are divided among them.
+        progress: called with the runs finished and the runs in all.
+        tell: called with a sentence for each run that fails.
+
+    Returns:
+        the runs that failed.
+    """
+    waiting = [run for run in runs if not run.results(split).is_file()]
+    done, failed = len(runs) - len(waiting), []
+    threads = max(1, (os.cpu_count() or 1) // workers)
+    if progress:
+        progress(done, len(runs))
+    with ThreadPoolExecutor(workers) as pool:
+        begun = {pool.submit(_one, run, split, threads): run for run in waiting}
+        try:
+            for ended in as_completed(begun):
+                run = begun[ended]
+                done += 1
+                if not ended.result():
+                    failed.append(run)
+                    tell(f"{run.name} failed: {_last_line(run.log)} (all of it: {run.log})")
+                if progress:
+                    progress(done, len(runs))
+        except BaseException:
+            pool.shutdown(cancel_futures=True)  # the running ones save themselves on Ctrl-C
+            raise
+    return failed
+
+
+def _one(run: Planned, split: str, threads: int) -> bool:
+    """Trains (or goes on) and scores one run; False where a step fails."""
+    if not run.trained.is_file():
+        started = (run.out / "checkpoints" / "last.ckpt").is_file()
+        if not started:
+            shutil.rmtree(run.out, ignore_errors=True)  # of a run that was broken off before its first checkpoint
+        new = ["--config", str(run.config), "--out", str(run.out)]
+        if _command(run, threads, "train", *(["--resume", str(run.out)] if started else new)):
+            return False
+        run.trained.touch()
+    return not _command(run, threads, "evaluate", str(run.out), "--data", run.settings["data"], "--split", split)
+
+
+def _command(run: Planned, threads: int, *arguments: str) -> int:
+    with open(run.log, "a") as log:
+        environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
+        command = [sys.executable, "-m", "framecast.cli", *arguments]
+        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment).returncode
+
+
+def _last_line(log: Path) -> str:
+    lines = log.read_text().splitlines() if log.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")

@@ -1,0 +1,131 @@
+"""A grid of runs: planned, checked, carried out, taken up again."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from framecast import cli, study
+from framecast.packing import pack
+
+BASE = {
+    "model": "anchor",
+    "steps": 2,
+    "clip_length": 4,
+    "validations": 0,
+    "anchor": {"widths": [8, 8, 8], "blocks": [1, 1, 1]},
+}
+
+
+def grid(data: str = "x", **changes: Any) -> dict[str, Any]:
+    vary = {
+        "annealing": {"none": {"beta": "1"}, "ramp": {"beta": "monotonic"}},
+        "seed": {0: {"seed": 0}, 1: {"seed": 1}},
+    }
+    return {"data": data, "split": "val", "base": BASE, "vary": vary, **changes}
+
+
+def test_every_combination_is_planned(tmp_path: Path) -> None:
+    runs = study.plan(grid(), tmp_path)
+    assert [run.name for run in runs] == ["none-0", "none-1", "ramp-0", "ramp-1"]
+    assert runs[2].settings == {**BASE, "beta": "monotonic", "seed": 0, "data": "x"}
+    assert runs[2].labels == {"annealing": "ramp", "seed": "0"}
+    assert [run.name for run in study.plan(grid(vary={}), tmp_path)] == ["run"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"bass": {}}, "no 'bass'; it has: data"),
+        ({"vary": {"annealing": {"none": 1}}}, "vary, annealing: write each label with its options"),
+        ({"vary": {"a": {"x y": {}, "x_y": {}}}}, r"one name \(x_y\)"),
+    ],
+)
+def test_what_is_no_study(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=words):
+        study.plan(grid(**changes), tmp_path)
+
+
+def test_a_run_begun_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> None:
+    runs = study.plan(grid(), tmp_path)
+    study.prepare(runs)
+    runs[0].out.mkdir()
+    study.prepare(runs)
+    with pytest.raises(ValueError, match="none-0 was begun with other settings"):
+        study.prepare(study.plan(grid(base={**BASE, "steps": 3}), tmp_path))
+
+
+class TestCarryingOut:
+    """With a stand-in for the child processes: what is done, what again, and what after a failure."""
+
+    @pytest.fixture
+    def said(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
+        said: list[tuple[str, ...]] = []
+
+        def command(run: study.Planned, threads: int, *arguments: str) -> int:
+            said.append((run.name, *arguments[:2]))
+            if run.name == "none-1":
+                run.log.write_text("working\nthe disk is full\n\n")
+                return 1
+            if arguments[0] == "evaluate":
+                run.results("val").parent.mkdir(parents=True)
+                run.results("val").write_text("{}")
+            return 0
+
+        monkeypatch.setattr(study, "_command", command)
+        return said
+
+    @pytest.mark.parametrize("workers", [1, 2])
+    def test_a_failed_run_does_not_stop_the_others(self, said: Any, tmp_path: Path, workers: int) -> None:
+        runs, counts, words = study.plan(grid(), tmp_path), list[tuple[int, int]](), list[str]()
+        failed = study.carry_out(runs, "val", workers, lambda *n: counts.append(n), words.append)
+        assert [run.name for run in failed] == ["none-1"]
+        assert counts == [(n, 4) for n in range(5)]
+        assert words == [f"none-1 failed: the disk is full (all of it: {tmp_path / 'none-1.log'})"]
+        assert len(said) == 7
+
+    def test_finished_runs_are_not_repeated(self, said: list[tuple[str, ...]], tmp_path: Path) -> None:
+        runs = study.plan(grid(), tmp_path)
+        study.carry_out(runs, "val")
+        said.clear()
+        study.carry_out(runs, "val")
+        assert [name for name, *_ in said] == ["none-1"]
+
+    def test_interrupted_training_is_resumed_and_ended_training_scored(
+        self, said: list[tuple[str, ...]], tmp_path: Path
+    ) -> None:
+        runs = study.plan(grid(), tmp_path)
+        (runs[0].out / "checkpoints").mkdir(parents=True)
+        (runs[0].out / "checkpoints" / "last.ckpt").touch()
+        (runs[2].out / "samples").mkdir(parents=True)  # broken off before its first checkpoint
+        runs[3].trained.touch()
+        study.carry_out(runs, "val")
+        assert ("none-0", "train", "--resume") in said
+        assert ("ramp-0", "train", "--config") in said
+        assert not (runs[2].out / "samples").exists()
+        assert [what for name, what, _ in said if name == "ramp-1"] == ["evaluate"]
+
+
+def test_a_study_from_the_command_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two real runs in real processes; then a study with a wrong option, which begins none."""
+    monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")
+    pack("dancer", {"train": 20, "val": 6, "test": 1, "size": "16x32"}, tmp_path / "store", workers=1)
+    asked = grid(str(tmp_path / "store"))
+    del asked["vary"]["seed"]
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(asked))
+    assert cli.main(["study", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "out"), "--workers", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "2 runs: none, ramp" in said
+    assert said.count("anchor (") == 2
+    assert said.count("copy first frame") == 1
+    asked["base"] = {**BASE, "bata": 1}
+    (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(asked))
+    assert cli.main(["study", str(tmp_path / "wrong.yaml"), "--out", str(tmp_path / "wrong")]) == 1
+    assert "no setting 'bata'" in capsys.readouterr().err
+    assert not list((tmp_path / "wrong").glob("*.log"))
