@@ -13,6 +13,7 @@ from torch import Tensor
 
 from framecast.models.base import Model, each, flat, timed
 from framecast.nets import course
+from framecast.nets.conv import by_pixel
 from framecast.values import Gaussian, Spec, Step, unit
 
 PIECE = 6  # frames decoded together: more would leave the processor's cache
@@ -98,16 +99,16 @@ class PoseCVAE(Model):
             maps = vectors.flatten(0, 1)[..., None, None].expand(-1, -1, self.spec.height, self.spec.width)
         else:
             maps = unit(condition.flatten(0, 1))
-        label = self.label_transformation(_last(maps))
+        label = self.label_transformation(by_pixel(maps))
         if truth is None:
             return state, Cue(timed(label, clips))
-        pixels = _last(unit(truth).flatten(0, 1))
+        pixels = by_pixel(unit(truth).flatten(0, 1))
         features = self.frame_transformation(pixels)
         mean, log_variance = self.Gaussian_Predictor(torch.cat([features, label], 1)).float().chunk(2, 1)
         return state, timed(Cue(label, Gaussian(mean, log_variance), pixels, features), clips)
 
     def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
-        features = self.frame_transformation(_last(state.frame)) if state.features is None else state.features
+        features = self.frame_transformation(by_pixel(state.frame)) if state.features is None else state.features
         frame = self._decode(features, cue, noise)
         # A prediction is a picture, so it is clamped to [0, 1] before it goes back. In training it keeps its gradient
         # a little beyond; without any bound a young network blows up in a few steps (seen: 1.3, 1.7, 3, 100, NaN).
@@ -124,7 +125,7 @@ class PoseCVAE(Model):
         assert cues.truth is not None and cues.features is not None, (
             "a model that feeds back is parallel only where the truth is fed"
         )
-        first = self.frame_transformation(_last(state.frame))[:, None]
+        first = self.frame_transformation(by_pixel(state.frame))[:, None]
         before = torch.cat([first, cues.features[:, :-1]], 1)
         before, flat_cues, flat_noise = flat(before), flat(cues), flat(noise)
         frames = [
@@ -139,7 +140,3 @@ class PoseCVAE(Model):
         x = torch.cat([features, cue.label, z.to(features.dtype)], 1)
         frame = self.Generator(self.Decoder_Fusion(x)).float()
         return frame.sigmoid() if self.config.sigmoid else frame
-
-
-def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)

@@ -17,6 +17,7 @@ from torch import Tensor
 
 from framecast.models.base import Model, each, flat, timed
 from framecast.nets.backbones import BACKBONES, published_beginning
+from framecast.nets.conv import by_pixel
 from framecast.nets.recurrent import Memory, RecurrentGaussian, RecurrentVector
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -109,8 +110,10 @@ class SVG(Model):
 
     def start(self, frames: Tensor, condition: Tensor | None) -> State:
         """The memories warm up on the given frames, with the posterior's mean."""
-        h, skips = self._encoded(unit(frames[:, 0]))
-        state = State(None, h, skips, None if condition is None else self.standard(condition[:, 0]))
+        h, skips = self.encoder(by_pixel(unit(frames[:, 0])))
+        state = State(
+            None, h.float(), self.decoder.project(skips), None if condition is None else self.standard(condition[:, 0])
+        )
         count = frames.shape[1] - 1
         if not count:
             return state
@@ -133,7 +136,7 @@ class SVG(Model):
             state = replace(state, before=vectors[:, -1])
         if truth is None:
             return state, cue
-        h, skips = self.encoder(_last(unit(truth).flatten(0, 1)))
+        h, skips = self.encoder(by_pixel(unit(truth).flatten(0, 1)))
         cue.h = timed(h.float(), clips)
         if self.config.last_frame_skip:
             cue.newest = timed(self.decoder.project(skips), clips)
@@ -151,9 +154,7 @@ class SVG(Model):
 
     def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
         if state.h is None:
-            assert state.frame is not None
-            h, newest = self._encoded(state.frame)
-            state = replace(state, h=h, skips=newest if self.config.last_frame_skip else state.skips)
+            state = self._own_fed(state)
         assert state.h is not None
         vectors, prior, state = self._dynamics(state, state.h[:, None], each(cue, lambda x: x[:, None]), noise[:, None])
         frame = self.decoder(vectors[:, 0], state.skips if cue.skips is None else cue.skips)
@@ -161,14 +162,15 @@ class SVG(Model):
 
     def force(self, state: State, cue: Cue, mask: Tensor) -> State:
         assert cue.h is not None and state.frame is not None, "forcing needs the truth and a prediction"
-        h, skips = cue.h, cue.newest or state.skips
-        if not mask.all():
-            own, newest = self._encoded(state.frame)
-            h = torch.where(mask[:, None], h, own)
-            if cue.newest is not None:
-                pairs = zip(cue.newest, newest, strict=True)
-                skips = [torch.where(mask[:, None, None, None], true, drawn) for true, drawn in pairs]
-        return replace(state, h=h, skips=skips)
+        if mask.all():
+            return replace(state, h=cue.h, skips=cue.newest or state.skips)
+        own = self._own_fed(state)
+        assert own.h is not None
+        skips = own.skips
+        if cue.newest is not None:
+            pairs = zip(cue.newest, skips, strict=True)
+            skips = [torch.where(mask[:, None, None, None], true, drawn) for true, drawn in pairs]
+        return replace(own, h=torch.where(mask[:, None], cue.h, own.h), skips=skips)
 
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         skips = state.skips if cues.skips is None else flat(cues.skips)
@@ -198,15 +200,14 @@ class SVG(Model):
         vectors, predictor = self.frame_predictor(torch.cat(read, -1), state.predictor)
         return vectors, prior, replace(state, prior=memory, predictor=predictor)
 
-    def _encoded(self, frames: Tensor) -> tuple[Tensor, list[Tensor]]:
-        h, skips = self.encoder(_last(frames))
-        return h.float(), self.decoder.project(skips)
+    def _own_fed(self, state: State) -> State:
+        """The state with its drawn frame encoded; skips are convolved only where the newest ones are wanted."""
+        assert state.frame is not None
+        h, skips = self.encoder(by_pixel(state.frame))
+        newest = self.decoder.project(skips) if self.config.last_frame_skip else state.skips
+        return replace(state, h=h.float(), skips=newest)
 
 
 def _after(first: list[Tensor], later: list[Tensor]) -> list[Tensor]:
     """Tensors (B, ...) before tensors (B, T, ...): (B, 1 + T, ...)."""
     return [torch.cat([a[:, None], b], 1) for a, b in zip(first, later, strict=True)]
-
-
-def _last(x: Tensor) -> Tensor:
-    return x.contiguous(memory_format=torch.channels_last)
