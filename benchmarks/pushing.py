@@ -88,7 +88,7 @@ def compared(
     loaded, opened = checkpoint.load(out), Store(store)
     asked_of = (opened, split, 2, horizon, options.episodes)
     result = evaluate({model: loaded.model}, *asked_of, samples=options.samples)
-    found = diagnose(model, loaded.model, *asked_of)
+    found = diagnose(model, loaded.model, result)
     rows: dict[str, dict[str, Any]] = dict(result.table())
     with open(out / "metrics.csv", newline="") as file:
         last = list(csv.DictReader(file))[-1]

@@ -12,10 +12,9 @@ from dataclasses import asdict, dataclass, field
 import numpy as np
 import torch
 
-from framecast.evaluate import Result, evaluate, score
+from framecast.evaluate import Result, score, told_otherwise
 from framecast.models.base import Model
 from framecast.rollout import as_bytes, reconstruct
-from framecast.store import Store
 from framecast.values import Clip, tensor
 
 ACTIVE = 0.01
@@ -71,37 +70,28 @@ class Diagnosis:
         return asdict(self)
 
 
-def diagnose(
-    name: str,
-    model: Model,
-    store: Store,
-    split: str,
-    context: int = 1,
-    horizon: int | None = None,
-    most: int | None = None,
-    seed: int = 0,
-) -> Diagnosis:
-    """Rolls a model out with true and false conditions, and with latents from its posterior.
+def diagnose(name: str, model: Model, result: Result, seed: int = 0) -> Diagnosis:
+    """What a result leaves unsaid of one of its models: false conditions, and latents from the posterior.
 
-    Args: as `evaluate`.
+    Args:
+        name: of the model's row.
+        model: in eval mode.
+        result: of `evaluate`, with that row.
+        seed: of the samples.
     """
-
-    def rolled(change: object = None) -> Result:
-        return evaluate({name: model}, store, split, context, horizon, most, seed, baselines=False, change=change)  # type: ignore[arg-type]
-
-    true = rolled()
-    psnr = true.table()[name]["psnr"]
-    errors = [((d.frames / 255.0 - t / 255.0) ** 2).mean() for d, t in zip(true.scores[name], true.truth, strict=True)]
-    found = Diagnosis(psnr, sigma=float(np.sqrt(np.mean(errors))))
+    scored = result.scores[name]
+    drawn = [s.samples[0] if s.samples else s.frames for s in scored]  # not the best one: it is chosen by the truth
+    errors = [((d / 255.0 - t / 255.0) ** 2).mean() for d, t in zip(drawn, result.truth, strict=True)]
+    found = Diagnosis(result.table()[name]["psnr"], sigma=float(np.sqrt(np.mean(errors))))
     if model.spec.condition.kind != "none" and list(model.parameters()):
-        found.shuffled = rolled(others).table()[name]["psnr"]
-        found.zero = rolled(zeros).table()[name]["psnr"]
-    _look_at_latent(found, model, true)
+        found.shuffled = told_otherwise(model, result, others(result.conditions), seed)
+        found.zero = told_otherwise(model, result, zeros(result.conditions), seed)
+    _look_at_latent(found, model, result)
     return found
 
 
 def others(conditions: Conditions) -> Conditions:
-    """Each episode's conditions replaced by the next one's; of a single episode, its own turned round in time."""
+    """Each episode's conditions replaced by the one's before; of a single episode, its own turned round in time."""
     if len(conditions) == 1:
         return [c if c is None else c[::-1] for c in conditions]
     return [_of_length(conditions[n - 1], c) for n, c in enumerate(conditions)]
@@ -132,7 +122,7 @@ def _look_at_latent(found: Diagnosis, model: Model, true: Result) -> None:
         kls.append(kl.flatten(2).sum(2).cpu() if kl.ndim > 2 else kl.cpu())  # a map's channel is one unit
         mean = trace.posterior.mean[0].cpu()
         means.append(mean.flatten(2).mean(2) if mean.ndim > 2 else mean)
-        scores.append(score(truth, as_bytes(trace.frames[0].clamp(0, 1))).psnr.mean())
+        scores.append(score(truth, as_bytes(trace.frames[0].clamp(0, 1)), true.formula).psnr.mean())
     found.kl = torch.cat(kls).mean(0).tolist()
     found.active = int((torch.cat(means).var(0, correction=0) > ACTIVE).sum())
     found.posterior = float(np.mean(scores))

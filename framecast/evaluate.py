@@ -17,7 +17,7 @@ from framecast.atomic import replacing
 from framecast.metrics.frame import drift, psnr, psnr_by_channel, ssim
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.models.base import Model
-from framecast.protocols import BEST, MEAN, Protocol, Psnr
+from framecast.protocols import BEST, MEAN, NOT, Protocol, Psnr
 from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.store import Store
 from framecast.values import Episode, tensor
@@ -125,7 +125,6 @@ def evaluate(
     progress: Callable[[str, int, int], None] | None = None,
     samples: int = 1,
     pixels: int = FRAMES_AT_ONCE,
-    change: Callable[[list[np.ndarray | None]], list[np.ndarray | None]] | None = None,
     formula: Psnr = "frame",
 ) -> Result:
     """Free-running rollouts of every predictor over a split, and of the copy baselines.
@@ -143,7 +142,6 @@ def evaluate(
         samples: K of each episode.
         pixels: of frames drawn together; results do not depend on it.
         formula: of the PSNR, as `protocols.Protocol` has it.
-        change: what is told in place of the true conditions, (context + horizon, ...) of each episode.
 
     Raises:
         ValueError: the store's condition or size is not what a model was trained on.
@@ -158,8 +156,6 @@ def evaluate(
         result.given.append(np.asarray(episode.frames[:context]))
         result.truth.append(np.asarray(episode.frames[context:stop]))
         result.conditions.append(None if episode.condition is None else np.asarray(episode.condition[:stop]))
-    if change is not None:
-        result.conditions = change(result.conditions)
     for who, model in predictors.items():
         check_fit(model, store)
         begun = time.perf_counter()
@@ -171,6 +167,20 @@ def evaluate(
         model = models.build(store.spec, "copy", {"which": which}).eval()
         result.scores[f"copy {which} frame"] = _draw("copy", model, result, 1, seed, pixels, None)
     return result
+
+
+def told_otherwise(model: Model, result: Result, conditions: list[np.ndarray | None], seed: int = 0) -> float:
+    """Mean PSNR of a model over the episodes of a result, one sample each, told other conditions than the true ones.
+
+    Args:
+        model: in eval mode.
+        result: whose episodes are drawn again.
+        conditions: (context + horizon, ...) of each episode.
+        seed: of the samples.
+    """
+    again = replace(result, conditions=conditions, samples=1, scores={}, speed={})
+    again.scores["told"] = _draw("told", model, again, 1, seed, FRAMES_AT_ONCE, None)
+    return again.table()["told"]["psnr"]
 
 
 def _draw(
@@ -187,7 +197,8 @@ def _draw(
     height, width = result.truth[0].shape[1:3]
     together = max(1, pixels // (height * width))
     jobs = sorted(((n, k) for n in range(len(lengths)) for k in range(samples)), key=lambda job: lengths[job[0]])
-    gathered, finished = {}, [None] * len(lengths)
+    gathered: dict[int, _Gathered] = {}
+    finished: dict[int, Scored] = {}
     done, total = 0, samples * sum(lengths)
     while jobs:
         length = lengths[jobs[0][0]]
@@ -203,7 +214,7 @@ def _draw(
         done += len(batch) * length
         if progress:
             progress(who, done, total)
-    return [scored for scored in finished if scored is not None]
+    return [finished[n] for n in range(len(lengths))]
 
 
 def _rows(
@@ -279,30 +290,53 @@ def protocol_of(
     samples: int,
     most: int | None = None,
     named: Protocol | None = None,
+    trained: str = "",
 ) -> Protocol:
-    """The rules of an evaluation: a named protocol's, or the caller's own, with exactly which recordings are scored.
+    """The rules of an evaluation as they are: a named protocol's where they hold, or the caller's own.
+
+    Args:
+        store, split, context, horizon, samples, most: as `evaluate`.
+        named: whose rules are asked for; `check_protocol` says whether they can be met.
+        trained: given -> predicted frames of the runs' training clips, for a named protocol.
+    """
+    count, index = len(store.entries_of(split)[:most]), store.index
+    recordings = f"the first {count} of {len(store.entries_of(split))}" if most else str(count)
+    recordings += f" videos, crc32 {index['files'][f'{split}.frames.npy']['crc32']:08x}"
+    camera = str(index["about"].get("camera") or index["options"].get("camera") or "")
+    if named is None:
+        data = f"{index['source']}, condition: {store.spec.condition}"
+        named = Protocol("own", data, samples=samples, select=MEAN if samples == 1 else BEST)
+        named = replace(named, context=context, horizon=horizon)
+    else:
+        named = replace(named, trained=trained)
+    size = f"{store.spec.height}x{store.spec.width}"
+    found = {"source": index["source"], "size": size, "split": split, "recordings": recordings, "camera": camera}
+    return replace(named, lpips=NOT, fvd=NOT, **found)
+
+
+def check_protocol(named: Protocol, store: Store, split: str, predictors: dict[str, Model], most: int | None) -> None:
+    """Whether a store and models can be scored by a named protocol.
 
     Raises:
-        ValueError: the named protocol's horizon is longer than an episode that would be scored.
+        ValueError: other recordings, another size or camera, a model told more or less, or videos that are too short.
     """
-    entries = store.entries_of(split)[:most]
-    checksum = store.index["files"][f"{split}.frames.npy"]["crc32"]
-    recordings = f"the first {len(entries)} of {len(store.entries_of(split))}" if most else f"{len(entries)}"
-    recordings += f" videos, crc32 {checksum:08x}"
-    if named is None:
-        spec, options = store.spec, store.index["options"]
-        data = f"{store.index['source']}, {spec.height} x {spec.width} x {spec.channels}, condition: {spec.condition}"
-        select = MEAN if samples == 1 else BEST
-        named = Protocol("own", data, camera=str(options.get("camera") or ""), samples=samples, select=select)
-        return replace(named, split=split, context=context, horizon=horizon, recordings=recordings)
-    needed = context + (horizon or 1)
-    short = [entry.name for entry in entries if entry.frames < needed]
+    index, size = store.index, f"{store.spec.height}x{store.spec.width}"
+    camera = str(index["about"].get("camera") or "")
+    wrong = []
+    if index["source"] != named.source:
+        wrong.append(f"it is of {named.data} (source {named.source}); {store.root} was packed from {index['source']}")
+    elif size != named.size:
+        wrong.append(f"its frames are {named.size}, those of {store.root} {size}")
+    elif named.camera and not camera.startswith((named.camera, "not told")):
+        wrong.append(f"its camera is {named.camera}, that of {store.root} {camera or 'not known'}")
+    kinds = {who: model.spec.condition.kind for who, model in predictors.items()}
+    wrong += [f"a model is told: {named.condition}; {w} is told: {k}" for w, k in kinds.items() if k != named.condition]
+    needed = named.context + (named.horizon or 1)
+    short = [entry.name for entry in store.entries_of(split)[:most] if entry.frames < needed]
     if short:
-        raise ValueError(
-            f"The protocol {named.name} needs {needed} frames of every video; {len(short)} of {store.root} are shorter,"
-            f" first {short[0]!r}. Leave --protocol out and give --horizon."
-        )
-    return replace(named, split=split, recordings=recordings)
+        wrong.append(f"it needs {needed} frames of every video; {len(short)} of {store.root} are shorter, {short[0]!r}")
+    if wrong:
+        raise ValueError(f"The protocol {named.name} does not hold here: {'; '.join(wrong)}. Leave --protocol out.")
 
 
 def record(result: Result, about: dict[str, Any]) -> dict[str, Any]:

@@ -45,26 +45,32 @@ class Protocol:
 
     Args:
         name: for people; not part of the hash.
-        data: the recordings, their size and what is told of each frame.
+        data: the recordings, in words.
+        source: of `framecast pack`, that reads them; empty: any.
+        size: H x W of the frames; empty: any.
+        condition: the kind that the model is told of each frame; empty: whatever there is.
         split: which of them.
         recordings: exactly which ones: how many, and a checksum of their frames; filled in where a store is scored.
         camera: where there are several.
         context: given frames.
         horizon: predicted frames; None: all there are.
-        trained: what a model was trained to do, as its authors say; empty: whatever the run says.
+        trained: given -> predicted frames of its training clips; empty: whatever it was.
         samples: N drawn of each video.
         select: how N samples become one number.
         counted: which frames are scored.
         psnr: the MSE is over all values of a `frame`, or a PSNR is taken of each `channel` and averaged.
         data_range: of pixels, for PSNR and SSIM.
         ssim: window and constants.
-        lpips: network, version and hash of its weights.
-        fvd: hash of its detector; clip and context rule.
+        lpips: network, version and hash of its weights; what framecast scores says `not computed`.
+        fvd: hash of its detector; clip and context rule; likewise.
         published: rows that belong to it; not part of the hash.
     """
 
     name: str
     data: str
+    source: str = ""
+    size: str = ""
+    condition: str = ""
     split: str = "test"
     recordings: str = ""
     camera: str = ""
@@ -136,10 +142,13 @@ def _four(source: str, rows: dict[str, tuple[float, ...]], second_hand: bool = F
     )
 
 
-_PUSHING = "BAIR robot pushing (softmotion30_44k), 256 videos, 64 x 64"
+_PUSHING = "BAIR robot pushing (softmotion30_44k), 256 videos"
 _BAIR_BEST = Protocol(
     "bair-2-28-best100",
     f"{_PUSHING}, no actions",
+    source="bair",
+    size="64x64",
+    condition="none",
     camera="aux1",
     context=2,
     horizon=28,
@@ -161,13 +170,15 @@ _BAIR_BEST = Protocol(
     + _four("arXiv 1904.12165", {"Hier-VRNN": (0, 0.822, 0.055, 143.4)}, second_hand=True)
     + _four("arXiv 2108.02760", {"SLAMP": (19.67, 0.8175, 0.0596, 245)}, second_hand=True),
 )
-_BAIR_1_15 = Protocol(
-    "bair-1-15",
-    f"{_PUSHING}, no actions",
-    camera="aux1",
+_BAIR_1_15 = replace(
+    _BAIR_BEST,
+    name="bair-1-15",
     context=1,
     horizon=15,
-    samples=100,
+    trained="",
+    select=MEAN,
+    psnr="frame",
+    lpips=NOT,
     fvd="256 x 100 samples against 256 real clips",
     published=_four(
         IVIDEOGPT,
@@ -185,14 +196,17 @@ _BAIR_1_15_ACTIONS = replace(
     _BAIR_1_15,
     name="bair-1-15-actions",
     data=f"{_PUSHING}, actions",
+    condition="vector",
     published=_four(IVIDEOGPT, {"MaskViT": (0, 0, 0, 70.5), "iVideoGPT": (24.5, 0.902, 0.050, 60.8)}),
 )
 _DANCE = Protocol(
     "dance-629",
-    "the course's dance, 32 x 64, pose pictures",
+    "the course's dance, pose pictures",
+    source="dance",
+    size="32x64",
+    condition="picture",
     context=1,
     horizon=629,
-    trained="all 23,410 frames",
     published=tuple(
         Published(who, {"psnr": score}, "measured from published predictions, mean of five test sequences")
         for who, score in (
@@ -207,7 +221,10 @@ _DANCE = Protocol(
 )
 _COURSE = Protocol(
     "bair-2-10-course",
-    "BAIR robot pushing (softmotion30_44k), 64 x 64, actions and gripper positions",
+    "BAIR robot pushing (softmotion30_44k), actions and gripper positions",
+    source="bair",
+    size="64x64",
+    condition="vector",
     context=2,
     horizon=10,
     trained="2 -> 10",
@@ -216,17 +233,15 @@ _COURSE = Protocol(
         Published("students, best", {"psnr": 29.3}, "public reports of the course"),
     ),
 )
-_KTH = Protocol(
-    "kth-10-30",
-    "KTH actions, 64 x 64, grey",
+_KTH = replace(
+    _BAIR_BEST,
+    name="kth-10-30",
+    data="KTH actions, grey",
+    source="kth",
+    camera="",
     context=10,
     horizon=30,
     trained="10 -> 10",
-    samples=100,
-    select=BEST,
-    psnr="channel",
-    lpips="v0.1 AlexNet",
-    fvd="one random sample a video, context frames included",
     published=_four(
         SRVP,
         {
@@ -237,20 +252,24 @@ _KTH = Protocol(
         },
     ),
 )
-_DIGITS = Protocol(
-    "digits-5-20",
-    "stochastic moving digits, 64 x 64, grey, 25 frames",
+_DIGITS = replace(
+    _KTH,
+    name="digits-5-20",
+    data="stochastic moving digits, grey, 25 frames",
+    source="digits",
     context=5,
     horizon=20,
     trained="5 -> 10",
-    samples=100,
-    select=BEST,
-    psnr="channel",
+    lpips=NOT,
+    fvd=NOT,
     published=(Published("SRVP", {"psnr": 16.93, "ssim": 0.7799}, "edouardelasalles/srvp issue 9"),),
 )
 _PUSHT = Protocol(
     "pusht-2-28",
-    "PushT by framecast record pusht --episodes 500 --policy scripted --seed 0, 64 x 64, actions",
+    "PushT by framecast record pusht --episodes 500 --policy scripted --seed 0, actions",
+    source="gym",
+    size="64x64",
+    condition="vector",
     context=2,
     horizon=28,
     trained="2 -> 10",

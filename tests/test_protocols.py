@@ -74,9 +74,9 @@ class TestProtocol:
             one.context = 2  # type: ignore[misc]
         assert one.hash() == replace(one, name="b", published=(protocols.Published("x", {}, "y"),)).hash()
         others = {
-            "data": "x", "split": "x", "recordings": "x", "camera": "x", "context": 9, "horizon": 9, "trained": "x",
-            "samples": 9, "select": "x", "counted": "x", "psnr": "channel", "data_range": 2.0, "ssim": "x",
-            "lpips": "x", "fvd": "x",
+            "data": "x", "source": "x", "size": "x", "condition": "x", "split": "x", "recordings": "x", "camera": "x",
+            "context": 9, "horizon": 9, "trained": "x", "samples": 9, "select": "x", "counted": "x",
+            "psnr": "channel", "data_range": 2.0, "ssim": "x", "lpips": "x", "fvd": "x",
         }  # fmt: skip
         assert {f.name for f in fields(Protocol)} - {"name", "published"} == set(others)
         hashes = {replace(one, **{key: value}).hash() for key, value in others.items()}
@@ -111,8 +111,34 @@ class TestProtocol:
         assert [row.who for row in BUILT_IN["bair-2-28-best100"].published if row.second_hand] == ["Hier-VRNN", "SLAMP"]
 
     def test_a_protocol_that_the_recordings_cannot_meet(self, store: Store) -> None:
-        with pytest.raises(ValueError, match="pusht-2-28 needs 30 frames of every video; 3 of .* are shorter"):
-            evaluate.protocol_of(store, "val", 2, 28, 20, None, BUILT_IN["pusht-2-28"])
+        with pytest.raises(ValueError, match="it needs 30 frames of every video; 3 of .* are shorter"):
+            evaluate.check_protocol(BUILT_IN["pusht-2-28"], store, "val", {}, None)
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"source": "bair"}, "packed from npz"),
+            ({"size": "64x64"}, "its frames are 64x64, those of .* 16x16"),
+            ({"camera": "aux1"}, "its camera is aux1, that of .* not known"),
+            ({"condition": "vector"}, "told: vector; flicker is told: none"),
+            ({"horizon": 6}, "needs 7 frames"),
+        ],
+    )
+    def test_what_a_named_protocol_asks(self, store: Store, changes: dict[str, Any], words: str) -> None:
+        """No result bears the name of a protocol that does not hold."""
+        named = Protocol("films", "films", source="npz", size="16x16", condition="none", horizon=5)
+        model = {"flicker": Flicker(store.spec)}
+        evaluate.check_protocol(named, store, "val", model, None)
+        with pytest.raises(ValueError, match=words):
+            evaluate.check_protocol(replace(named, **changes), store, "val", model, None)
+
+    def test_a_record_says_what_was_done_and_not_what_was_asked(self, store: Store) -> None:
+        named = replace(BUILT_IN["bair-2-28-best100"], source="npz", size="16x16", camera="aux1")
+        record = evaluate.protocol_of(store, "val", 2, 28, 100, None, named, trained="1 -> 8").record()
+        assert (record["lpips"], record["fvd"], record["trained"]) == (protocols.NOT, protocols.NOT, "1 -> 8")
+        assert record["camera"] == ""
+        assert record["recordings"].startswith("3 videos, crc32 ")
+        assert record["hash"] != named.hash()
 
 
 def test_psnr_by_channel_is_another_number() -> None:
@@ -152,6 +178,18 @@ class TestCompare:
         assert said.count("protocol own") == 1
         assert f"flicker ({two})" in said
         assert "+0.00 (+0.00 to +0.00)" in said
+
+    def test_published_rows_say_in_what_they_differ(
+        self, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        result = evaluate.evaluate({"flicker": Flicker(store.spec).eval()}, store, "val")
+        protocol = evaluate.protocol_of(store, "val", 1, None, 1, None, BUILT_IN["dance-629"], trained="1 -> 8")
+        evaluate.write_json(tmp_path / "results.json", evaluate.record(result, {"protocol": protocol.record()}))
+        assert cli.main(["compare", str(tmp_path)]) == 0
+        said = capsys.readouterr().out
+        assert "published: best: psnr 36.41 (measured from published predictions" in said
+        assert "differ from that protocol in:" in said
+        assert "source 'npz' for 'dance'" in said
 
     def test_other_rules_are_refused_or_printed_apart(
         self, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]

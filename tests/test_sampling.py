@@ -127,9 +127,11 @@ def test_a_horizon_that_needs_more_truth_than_there_is(store: Store) -> None:
 class TestDiagnosis:
     def test_a_model_that_follows_its_condition(self, store: Store) -> None:
         model = model_for(store)
-        found = diagnose.diagnose("latent", model, store, "val", 2)
-        plain = evaluate.evaluate({"latent": model}, store, "val", 2, baselines=False).table()["latent"]["psnr"]
+        result = evaluate.evaluate({"latent": model}, store, "val", 2, baselines=False)
+        found = diagnose.diagnose("latent", model, result)
+        plain = result.table()["latent"]["psnr"]
         assert found.psnr == pytest.approx(plain)
+        assert evaluate.told_otherwise(model, result, result.conditions) == pytest.approx(plain)
         assert found.shuffled is not None and found.zero is not None and found.posterior is not None
         assert len({round(x, 6) for x in (found.psnr, found.shuffled, found.zero)}) == 3
         assert len(found.kl) == 4
@@ -137,7 +139,8 @@ class TestDiagnosis:
         assert any("with another episode's" in line for line in found.words())
 
     def test_a_model_without_conditions_and_latent(self, store: Store) -> None:
-        found = diagnose.diagnose("copy", models.build(store.spec, "copy", {}).eval(), store, "val", 2)
+        copy = models.build(store.spec, "copy", {}).eval()
+        found = diagnose.diagnose("copy", copy, evaluate.evaluate({"copy": copy}, store, "val", 2, baselines=False))
         assert (found.shuffled, found.posterior, found.kl) == (None, None, [])
         assert len(found.words()) == 1
 
@@ -165,4 +168,13 @@ class TestDiagnosis:
         from framecast.values import Condition
 
         free = models.build(replace(store.spec, condition=Condition()), "latent", {"widths": (8, 8, 8)}).eval()
-        assert diagnose.diagnose("latent", free, store, "val", 2, horizon=2).shuffled is None
+        result = evaluate.evaluate({"latent": free}, store, "val", 2, 2, baselines=False)
+        assert diagnose.diagnose("latent", free, result).shuffled is None
+
+    def test_the_sigma_is_not_that_of_the_best_sample(self, store: Store) -> None:
+        model = model_for(store)
+        found = [
+            diagnose.diagnose("latent", model, evaluate.evaluate({"latent": model}, store, "val", 2, samples=samples))
+            for samples in (1, 6)
+        ]
+        assert found[0].sigma == pytest.approx(found[1].sigma, rel=1e-4)

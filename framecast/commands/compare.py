@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from framecast.commands._parser import Parser, table
 
 EXAMPLE = "framecast compare runs/latent runs/svg"
@@ -33,12 +35,23 @@ def compare(paths: list[str], level: float, anyway: bool) -> None:
         print(f"protocol {first.name} ({first.hash}): {_words(first.rules)}")
         header, rows = comparing.table(group, level)
         print(table(rows, header))
-        for published in protocols.BUILT_IN[first.name].published if first.name in protocols.BUILT_IN else ():
-            scores = ", ".join(f"{key} {value:g}" for key, value in published.scores.items())
-            hand = ", read second-hand" if published.second_hand else ""
-            print(f"  published: {published.who}: {scores} ({published.source}{hand})")
+        if first.name in protocols.BUILT_IN:
+            _published(protocols.BUILT_IN[first.name], first.rules)
         if group is not groups[-1]:
             print()
+
+
+def _published(protocol: Any, rules: dict[str, Any]) -> None:
+    """The rows that belong to a protocol, and in what the results above were made otherwise."""
+    from framecast import protocols
+
+    own = protocols.differences(protocol.rules(), rules)
+    told = [f"{key} {here!r} for {there!r}" for key, (there, here) in own.items() if key != "recordings"]
+    for row in protocol.published:
+        scores = ", ".join(f"{key} {value:g}" for key, value in row.scores.items())
+        print(f"  published: {row.who}: {scores} ({row.source}{', read second-hand' if row.second_hand else ''})")
+    if protocol.published and told:
+        print(f"  the results above differ from that protocol in: {'; '.join(told)}")
 
 
 def _words(rules: dict[str, object]) -> str:

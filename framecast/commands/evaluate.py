@@ -65,8 +65,10 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     context = options.context or max(made.settings.get("context", 1) for made in loaded.values())
     _check_horizon(store, options.split, context, options.horizon)
     named = find(options.protocol) if options.protocol else None
+    if named:
+        evaluation.check_protocol(named, store, options.split, predictors, options.episodes)
     asked = (store, options.split, context, options.horizon, options.samples, options.episodes)
-    protocol = evaluation.protocol_of(*asked, named)
+    protocol = evaluation.protocol_of(*asked, named, _trained([made.settings for made in loaded.values()]))
     with bar("predicting") as progress:
         result = evaluation.evaluate(
             predictors,
@@ -84,9 +86,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     if options.diagnose:
         for who, model in predictors.items():
             print(f"diagnosing {who} ...")
-            diagnoses[who] = diagnosis.diagnose(
-                who, model, store, options.split, context, options.horizon, options.episodes, options.seed
-            )
+            diagnoses[who] = diagnosis.diagnose(who, model, result, options.seed)
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "runs": {
@@ -121,6 +121,14 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
             print("\n".join([f"{names[run]}:", *(f"  {line}" for line in words)]))
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result
+
+
+def _trained(settings: list[dict[str, Any]]) -> str:
+    """Given -> predicted frames of the training clips of all runs."""
+    found = {
+        f"{s['context']} -> {s['clip_length'] - s['context']}" if "context" in s else "not known" for s in settings
+    }
+    return ", ".join(sorted(found))
 
 
 def _check_horizon(store: Any, split: str, context: int, horizon: int | None) -> None:
