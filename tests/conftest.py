@@ -14,8 +14,10 @@ os.environ.setdefault("OMP_NUM_THREADS", "1")
 import numpy as np
 import pytest
 import torch
+from packs import Inline, Odd, robot
 
-from framecast import rollout
+from framecast import packing, rollout
+from framecast.sources.npz import Npz
 from framecast.store import Entry, Store
 from framecast.values import Episode, Spec
 
@@ -28,6 +30,20 @@ WriteStore = Callable[[Path, Spec, dict[str, Sequence[Episode]]], Store]
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prediction in single precision, whatever this machine gains from."""
     monkeypatch.setattr(rollout, "gains_from_bf16", lambda device: False)
+
+
+@pytest.fixture(scope="session")
+def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with robot data and its store, packed by one worker."""
+    root = tmp_path_factory.mktemp("packed")
+    packing.pack("npz", {"root": str(robot(root / "raw")), "val": "e1"}, root / "store", workers=1)
+    return root
+
+
+@pytest.fixture
+def inline(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(packing, "find", lambda name: {"odd": Odd, "npz": Npz}[name])
 
 
 @pytest.fixture(scope="session")

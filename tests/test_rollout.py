@@ -1,4 +1,4 @@
-"""The loop over time: what it feeds, how much it holds at a time, and what it refuses. (Equalities: test_contract.)"""
+"""The loop over time: what it feeds, how much it holds, and what it refuses. (Equalities: test_contract_models.)"""
 
 from __future__ import annotations
 
