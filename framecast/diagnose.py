@@ -18,6 +18,8 @@ from framecast.rollout import as_bytes, reconstruct
 from framecast.values import Clip, tensor
 
 ACTIVE = 0.01
+HEAVY = 3  # an implied sigma that many times the one found is no rounding: the KL weighs ten times too much
+GAP = 3.0  # dB
 Conditions = list[np.ndarray | None]
 
 
@@ -32,6 +34,7 @@ class Diagnosis:
         kl: nats per frame of each latent channel, over the episodes.
         active: latent channels whose posterior mean moves with the data.
         sigma: of the calibrated likelihood: the root of the predictions' mean squared error, pixels in [0, 1].
+        implied: the sigma that the training's weight of the KL stood for; None: it was calibrated, or is not known.
     """
 
     psnr: float
@@ -41,6 +44,7 @@ class Diagnosis:
     kl: list[float] = field(default_factory=list)
     active: int = 0
     sigma: float = 0.0
+    implied: float | None = None
 
     def words(self) -> list[str]:
         """The findings, a line each, with what to make of them."""
@@ -59,18 +63,44 @@ class Diagnosis:
                 f"latent: {sum(self.kl):.2f} nats a frame, {self.active} of {len(self.kl)} units active;"
                 f" {self.posterior:.2f} dB with the posterior's latents, {self.psnr:.2f} with the prior's"
             )
-            if not self.active:
-                lines.append("  not used: the KL's weight is too high for these pixels (see the implied sigma), or the"
-                             " future is certain.")  # fmt: skip
+            lines += [f"  {line}" for line in self._of_latent(self.posterior - self.psnr)]
         lines.append(f"sigma of the predictions: {self.sigma:.3g} on a [0, 1] pixel")
         return lines
+
+    def _of_latent(self, gap: float) -> list[str]:
+        """Is the latent used, and if not, why?
+
+        Args:
+            gap: dB that knowing the truth's latents is worth.
+        """
+        heavy = self.implied is not None and self.implied > HEAVY * self.sigma
+        if not self.active and heavy and self.implied is not None:
+            times = (self.implied / self.sigma) ** 2
+            return [
+                f"the latent is not used, because the KL weighs {times:.2g} times too much: it stands for a sigma of"
+                f" {self.implied:.3g}, the predictions err by {self.sigma:.3g}",
+                f"try --objective calibrated, or a --beta {times:.2g} times smaller",
+            ]
+        if not self.active:
+            return [
+                "the latent is not used, because what it could say is not worth its KL: the future is nearly certain"
+                " from what is given, or the run is too short to have found a use for it",
+                "try longer training; if it stays so, a fixed future is what these recordings have",
+            ]
+        if gap > GAP:
+            return [
+                f"the prior does not know what the posterior does: its latents are worth {gap:+.1f} dB more",
+                "much of this is the future's own uncertainty; if samples look wrong, try a learned prior, or a larger"
+                " --beta",
+            ]
+        return []
 
     def to_dict(self) -> dict[str, object]:
         """As plain values."""
         return asdict(self)
 
 
-def diagnose(name: str, model: Model, result: Result, seed: int = 0) -> Diagnosis:
+def diagnose(name: str, model: Model, result: Result, seed: int = 0, implied: float | None = None) -> Diagnosis:
     """What a result leaves unsaid of one of its models: false conditions, and latents from the posterior.
 
     Args:
@@ -78,11 +108,12 @@ def diagnose(name: str, model: Model, result: Result, seed: int = 0) -> Diagnosi
         model: in eval mode.
         result: of `evaluate`, with that row.
         seed: of the samples.
+        implied: the sigma that its training's weight of the KL stood for, where it is known.
     """
     scored = result.scores[name]
     drawn = [s.samples[0] if s.samples else s.frames for s in scored]  # not the best one: it is chosen by the truth
     errors = [((d / 255.0 - t / 255.0) ** 2).mean() for d, t in zip(drawn, result.truth, strict=True)]
-    found = Diagnosis(result.table()[name]["psnr"], sigma=float(np.sqrt(np.mean(errors))))
+    found = Diagnosis(result.table()[name]["psnr"], sigma=float(np.sqrt(np.mean(errors))), implied=implied)
     if model.spec.condition.kind != "none" and list(model.parameters()):
         found.shuffled = told_otherwise(model, result, others(result.conditions), seed)
         found.zero = told_otherwise(model, result, zeros(result.conditions), seed)

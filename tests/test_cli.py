@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import re
 import subprocess
 import sys
@@ -103,6 +104,13 @@ def test_one_clear_error(
     assert words in said
     assert "Traceback" not in said
     assert not any(tmp_path.iterdir()), "a command that was refused leaves nothing"
+
+
+def test_training_ends_with_what_was_learned(place: Path) -> None:
+    found = json.loads((place / "run-robots" / "diagnosis.json").read_text())
+    assert {"psnr", "shuffled", "zero", "posterior", "kl", "active", "sigma", "implied", "of", "words"} == set(found)
+    assert found["of"] == "1 val episodes, 3 frames of each"
+    assert any("with another episode's" in line for line in found["words"])
 
 
 def test_config_file_with_an_unknown_key(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -161,6 +162,21 @@ class TestDiagnosis:
         assert "0 of 2 units active" in text
         used = diagnose.Diagnosis(24.0, 19.9, 19.8, 25.0, [1.0, 0.0], 1, 0.1)
         assert "hardly used" not in "\n".join(used.words())
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"active": 0, "implied": 55.0}, r"the KL weighs 3e\+05 times too much"),
+            ({"active": 0, "implied": 0.1}, "not worth its KL"),
+            ({"active": 0, "implied": None}, "not worth its KL"),
+            ({"active": 2, "posterior": 29.0}, r"its latents are worth \+5.0 dB more"),
+            ({"active": 2, "implied": 55.0}, None),
+        ],
+    )
+    def test_why_a_latent_is_not_used(self, changes: dict[str, Any], words: str | None) -> None:
+        base: dict[str, Any] = {"psnr": 24.0, "posterior": 24.1, "kl": [1.0, 1.0], "active": 2, "sigma": 0.1}
+        text = "\n".join(diagnose.Diagnosis(**(base | changes)).words())
+        assert bool(re.search(words, text)) if words else ("not used" not in text and "prior does not" not in text)
 
     def test_a_run_without_conditions_is_not_blamed_for_them(self, store: Store) -> None:
         from dataclasses import replace

@@ -54,7 +54,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     from framecast import evaluate as evaluation
     from framecast.report.run import draw, training_figures
     from framecast.store import Store
-    from framecast.training.run import described, pick_device, provenance
+    from framecast.training.run import described, implied_sigma, pick_device, provenance
 
     store = Store(options.data)
     loaded = {str(run): checkpoint.load(run, str(pick_device(options.device))) for run in runs}
@@ -84,9 +84,10 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         )
     diagnoses = {}
     if options.diagnose:
-        for who, model in predictors.items():
+        for run, made in loaded.items():
+            who, sigma = names[run], implied_sigma(made.settings, store.spec.values)
             print(f"diagnosing {who} ...")
-            diagnoses[who] = diagnosis.diagnose(who, model, result, options.seed)
+            diagnoses[who] = diagnosis.diagnose(who, made.model, result, options.seed, sigma)
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "runs": {

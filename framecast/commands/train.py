@@ -180,7 +180,26 @@ def _fit(
     if keeper.interrupted:
         print(f"Saved. To go on: {keeper.hint}")
         return 130
+    if validate:
+        _doctor(store, settings, model, out)
     print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
     split = " --split val" if validate else ""
     print(f"Next: framecast evaluate {out} --data {store.root}{split}")
     return 0
+
+
+def _doctor(store: Any, settings: Any, model: str, out: Path) -> None:
+    """Does what was trained use its conditions and its latent? Printed, and kept in diagnosis.json."""
+    from framecast import checkpoint
+    from framecast.diagnose import diagnose
+    from framecast.evaluate import evaluate, write_json
+    from framecast.training.run import implied_sigma
+
+    loaded = checkpoint.load(out)
+    frames, episodes = min(settings.val_frames, 100), min(settings.val_episodes, 4)
+    rows = {model: loaded.model}
+    result = evaluate(rows, store, "val", settings.context, frames, episodes, settings.seed, baselines=False)
+    found = diagnose(model, loaded.model, result, settings.seed, implied_sigma(loaded.settings, store.spec.values))
+    of = f"{len(result.names)} val episodes, {len(result.truth[0])} frames of each"
+    write_json(out / "diagnosis.json", {**found.to_dict(), "of": of, "words": found.words()})
+    print("\n".join([f"What was learned ({of}):", *(f"  {line}" for line in found.words())]))

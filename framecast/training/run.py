@@ -161,9 +161,20 @@ def pick_device(name: str) -> torch.device:
 
 def describe(settings: Settings, spec_values: int) -> str:
     """What is said before step 1: what the objective says of the pixels under the schedule's largest beta."""
+    return objective.describe(settings.objective, _largest_beta(settings), spec_values)
+
+
+def implied_sigma(settings: dict[str, Any], spec_values: int) -> float | None:
+    """What a loaded run's largest beta says of the pixels; None where the likelihood was calibrated, or of no run."""
+    known = {key: value for key, value in settings.items() if key in Settings.__dataclass_fields__}
+    if known.get("objective") != "mse":
+        return None
+    return objective.implied_sigma(_largest_beta(Settings(**known)), spec_values)
+
+
+def _largest_beta(settings: Settings) -> float:
     beta = schedules.parse(settings.beta)
-    highest = max(beta(Progress(f / 200, f / 200 * 20, 20)) for f in range(201))
-    return objective.describe(settings.objective, highest, spec_values)
+    return max(beta(Progress(f / 200, f / 200 * 20, 20)) for f in range(201))
 
 
 def described(settings: dict[str, Any], spec_values: int) -> list[str]:
