@@ -14,7 +14,7 @@ from torch import Tensor
 
 from framecast import cli, compare, evaluate, protocols
 from framecast.metrics.frame import psnr, psnr_by_channel
-from framecast.metrics.interval import bootstrap
+from framecast.metrics.interval import bootstrap, student
 from framecast.models.copy import Copy
 from framecast.packing import pack
 from framecast.protocols import BUILT_IN, Protocol
@@ -139,6 +139,17 @@ class TestProtocol:
         assert record["camera"] == ""
         assert record["recordings"].startswith("3 videos, crc32 ")
         assert record["hash"] != named.hash()
+
+
+@pytest.mark.parametrize(("count", "quantile"), [(2, 12.7062), (3, 4.3027), (6, 2.5706), (31, 2.0423)])
+def test_an_interval_over_few_runs_is_students(count: int, quantile: float) -> None:
+    """Quantiles of the printed tables."""
+    values = np.random.default_rng(0).normal(20, 1, count)
+    low, high = student(values)
+    assert (low + high) / 2 == pytest.approx(values.mean())
+    assert (high - low) / 2 == pytest.approx(quantile * values.std(ddof=1) / count**0.5, rel=2e-4)
+    with pytest.raises(ValueError, match="at least two"):
+        student(values[:1])
 
 
 def test_psnr_by_channel_is_another_number() -> None:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import yaml
 
 from framecast import cli, study
-from framecast.packing import pack
+from framecast.commands import study as command
+from framecast.commands import train as command_train
 
 BASE = {
     "model": "anchor",
@@ -110,20 +114,74 @@ class TestCarryingOut:
         assert [what for name, what, _ in said if name == "ramp-1"] == ["evaluate"]
 
 
+def cell(likelihood: str, annealing: str, *psnr: float) -> study.Cell:
+    empty = np.zeros(0)
+    return study.Cell({"likelihood": likelihood, "annealing": annealing}, np.array(psnr), empty, empty)
+
+
+def test_effects_are_taken_seed_by_seed_all_else_equal() -> None:
+    """Seeds differ by 10 dB, which a paired difference does not see; two cells of four lack a partner in one place."""
+    found = [
+        cell("mse", "none", 10.0, 20.0, 30.0),
+        cell("mse", "ramp", 11.0, 21.5, 30.5),
+        cell("calibrated", "none", 15.0, 25.0, 35.0),
+        cell("calibrated", "ramp", 15.0, 24.5, 34.5),
+        cell("calibrated", "cycles", 18.0, 28.0, 38.0),
+    ]
+    told = {(e.factor, e.new, *e.within.values()): e for e in study.effects(found)}
+    assert set(told) == {
+        ("likelihood", "calibrated"), ("likelihood", "calibrated", "none"), ("likelihood", "calibrated", "ramp"),
+        ("annealing", "ramp"), ("annealing", "ramp", "mse"), ("annealing", "ramp", "calibrated"),
+        ("annealing", "cycles"), ("annealing", "cycles", "calibrated"),
+    }  # fmt: skip
+    ramp = told["annealing", "ramp", "mse"]
+    assert ramp.mean == pytest.approx(1.0)
+    half = 4.302653 * np.std([1.0, 1.5, 0.5], ddof=1) / 3**0.5
+    assert (ramp.low, ramp.high) == pytest.approx((1 - half, 1 + half))
+    assert told["annealing", "ramp"].mean == pytest.approx((1 - 1 / 3) / 2)
+    assert told["annealing", "cycles"] == replace(told["annealing", "cycles", "calibrated"], within={})
+    assert told["annealing", "cycles"].low == pytest.approx(3.0)
+    assert study.effects([cell("mse", "none", 10.0), cell("mse", "ramp", 11.0)]) == []
+
+
+def test_the_shipped_studies_can_be_planned(tmp_path: Path) -> None:
+    for file in command.RECIPES.glob("*.yaml"):
+        asked = {**command_train.read_config(file), "data": "x"}
+        runs = study.plan(asked, tmp_path)
+        study.prepare(runs)
+        for planned in runs:
+            command._check(planned)
+        assert file.read_text().startswith("# ")
+
+
+def test_either_a_file_or_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    for asked, words in (
+        (["x.yaml", "--recipe", "annealing"], "give a file, or one of --recipe annealing"),
+        ([], "give a file, or one of --recipe annealing"),
+        (["--recipe", "annaeling"], "there is no study 'annaeling'; there are: annealing"),
+    ):
+        with pytest.raises(SystemExit):
+            cli.main(["study", *asked, "--out", "x"])
+        assert words in capsys.readouterr().err
+
+
 def test_a_study_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Two real runs in real processes; then a study with a wrong option, which begins none."""
+    """Two real runs in real processes, on recordings that the study packs; then a wrong option, which begins none."""
     monkeypatch.setitem(os.environ, "OMP_NUM_THREADS", "1")
-    pack("dancer", {"train": 20, "val": 6, "test": 1, "size": "16x32"}, tmp_path / "store", workers=1)
-    asked = grid(str(tmp_path / "store"))
-    del asked["vary"]["seed"]
+    asked = grid()
+    asked["data"] = {"source": "dancer", "train": 20, "val": 6, "test": 1, "size": "16x32"}
+    asked["vary"] = {"seed": asked["vary"]["seed"]}
     (tmp_path / "study.yaml").write_text(yaml.safe_dump(asked))
     assert cli.main(["study", str(tmp_path / "study.yaml"), "--out", str(tmp_path / "out"), "--workers", "2"]) == 0
     said = capsys.readouterr().out
-    assert "2 runs: none, ramp" in said
+    assert "2 runs: 0, 1" in said
     assert said.count("anchor (") == 2
     assert said.count("copy first frame") == 1
+    kept = json.loads((tmp_path / "out" / "study.json").read_text())
+    assert [len(c["psnr"]) for c in kept["cells"]] == [2]
+    assert [len(c["active"]) for c in kept["cells"]] == [2]
     asked["base"] = {**BASE, "bata": 1}
     (tmp_path / "wrong.yaml").write_text(yaml.safe_dump(asked))
     assert cli.main(["study", str(tmp_path / "wrong.yaml"), "--out", str(tmp_path / "wrong")]) == 1

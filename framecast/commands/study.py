@@ -8,18 +8,27 @@ from typing import Any
 from framecast.commands._parser import Parser, table
 from framecast.progress import bar
 
-EXAMPLE = "framecast study study.yaml --out studies/annealing"
+EXAMPLE = "framecast study --recipe annealing --out studies/annealing --workers 2"
+RECIPES = Path(__file__).parent.parent / "recipes" / "studies"
 
 
 def run(arguments: list[str]) -> int:
     parser = Parser("study", "A grid of runs, each in its own process, and one table of their scores.", EXAMPLE)
-    parser.add_argument("study", type=str, help="a YAML file: data, split, base (options of train), vary (the grid)")
+    known = ", ".join(sorted(p.stem for p in RECIPES.glob("*.yaml")))
+    what = "a YAML file: data, split, base (options of train), vary (the grid)"
+    parser.add_argument("study", type=str, nargs="?", default=None, help=what)
+    parser.add_argument("--recipe", type=str, default=None, help=f"in place of a file, one that comes along: {known}")
     parser.add_argument("--out", type=str, required=True, help="the study's folder; one that was begun is gone on with")
     parser.add_argument("--workers", type=int, default=1, help="runs at a time (default: 1)")
     options = parser.parse(arguments)
     if options.workers < 1:
         parser.error(f"--workers must be 1 or more, not {options.workers}")
-    return study(Path(options.study), Path(options.out), options.workers)
+    if bool(options.study) == bool(options.recipe):
+        parser.error(f"give a file, or one of --recipe {known}")
+    file = Path(options.study) if options.study else RECIPES / f"{options.recipe}.yaml"
+    if options.recipe and not file.is_file():
+        parser.error(f"there is no study {options.recipe!r}; there are: {known}")
+    return study(file, Path(options.out), options.workers)
 
 
 def study(file: Path, out: Path, workers: int) -> int:
@@ -29,12 +38,15 @@ def study(file: Path, out: Path, workers: int) -> int:
     from framecast.store import Store
 
     asked = read_config(file)
-    if "data" not in asked:
+    if not asked.get("data"):
         raise ValueError(f"{file} names no data: write `data: STORE`, the packed store that all runs train on.")
-    split = str(asked.get("split", "val"))
-    Store(asked["data"]).entries_of(split)
+    split, data = str(asked.get("split", "val")), asked["data"]
+    asked["data"] = str(out / "store") if isinstance(data, dict) else str(data)
     runs = studies.plan(asked, out)
     out.mkdir(parents=True, exist_ok=True)
+    if isinstance(data, dict):
+        _pack(data, out / "store")
+    Store(asked["data"]).entries_of(split)
     studies.prepare(runs)
     for planned in runs:
         _check(planned)
@@ -42,9 +54,19 @@ def study(file: Path, out: Path, workers: int) -> int:
     with bar("runs", unit=" runs") as progress:
         failed = studies.carry_out(runs, split, workers, progress)
     _show(runs, split)
+    _conclude(runs, split, out / "study.json")
     if failed:
         print(f"{len(failed)} of {len(runs)} runs failed. The same command tries them again.")
     return 1 if failed else 0
+
+
+def _pack(data: dict[str, Any], store: Path) -> None:
+    """The study's own recordings, once."""
+    if not store.exists():
+        from framecast.commands.pack import pack
+
+        options = {key: value for key, value in data.items() if key != "source"}
+        pack(options, str(data.get("source")), str(store), None)
 
 
 def _check(planned: Any) -> None:
@@ -75,3 +97,35 @@ def _show(runs: list[Any], split: str) -> None:
     models = [row for row in rows if not row[0].startswith("copy ")]
     copies = {row[0].split(" (")[0]: row for row in rows if row[0].startswith("copy ")}
     print(table([*models, *([name, *row[1:]] for name, row in copies.items())], header))
+
+
+def _conclude(runs: list[Any], split: str, file: Path) -> None:
+    """Over seeds: each setting's mean, and what every change did, all else equal. Printed, and kept in study.json."""
+    from framecast import study as studies
+    from framecast.metrics.interval import student
+    from framecast.training.run import provenance
+
+    found = studies.cells(runs, split)
+    changed = studies.effects(found)
+    studies.write(file, found, changed, {"split": split, "made_with": provenance()})
+    if not changed:
+        return
+    header = [*found[0].labels, "PSNR (dB), mean and 95 % over seeds", "KL (nats)", "active units"]
+    rows = []
+    for cell in found:
+        low, high = student(cell.psnr)
+        latent = [f"{cell.kl.mean():.2f}", f"{cell.active.mean():.1f}"] if len(cell.kl) else ["", ""]
+        rows.append([*cell.labels.values(), f"{cell.psnr.mean():.2f} ({low:.2f} to {high:.2f})", *latent])
+    print(f"\n{len(found[0].psnr)} seeds of each setting:\n{table(rows, header)}")
+    told = [[f"{e.factor}: {e.new} less {e.old}", _where(e), _difference(e)] for e in changed]
+    print(f"\nWhat a change did, all else equal:\n{table(told, ['change', 'where', 'PSNR (dB), 95 % over seeds'])}")
+    print(f"All of it is in {file}")
+
+
+def _where(effect: Any) -> str:
+    return ", ".join(effect.within.values()) or "all runs"
+
+
+def _difference(effect: Any) -> str:
+    sure = "" if effect.low > 0 or effect.high < 0 else "   not told from none"
+    return f"{effect.mean:+.2f} ({effect.low:+.2f} to {effect.high:+.2f}){sure}"
