@@ -19,6 +19,7 @@ from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
 from framecast.values import Gaussian, Spec, Step, unit
 
 NEAR = (0.5, 0.2, 0.08)  # of half a picture's side: how wide a point's surroundings are
+LAGS = (0.3, 0.6, 0.8)  # what is commanded happens late: shares of the past in running means of the vectors
 
 
 @dataclass(frozen=True)
@@ -40,13 +41,14 @@ class Config:
 
 @dataclass
 class State:
-    """The last given frame with its features by level, y (B, S, h, w); the newest vector, and the sum of all."""
+    """The last given frame with its features by level, y (B, S, h, w); of the vectors the newest, their sum and means."""
 
     frame: Tensor
     features: list[Tensor]
     y: Tensor
     before: Tensor | None = None
     total: Tensor | None = None
+    late: Tensor | None = None
 
 
 @dataclass
@@ -77,7 +79,8 @@ class Latent(Model):
         elif kind == "vector":
             fine = self.patch
             sides = (-(-spec.height // self.unit) * self.unit // fine, -(-spec.width // self.unit) * self.unit // fine)
-            self.condition_net = Points(self.condition_size + spec.condition.size, widths, sides)
+            told = self.condition_size + (1 + len(LAGS)) * spec.condition.size
+            self.condition_net = Points(told, widths, sides)
         self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, [0, 0, 1])
         seen = widths[-1] // 2
         told = 0 if kind == "none" else widths[-1]
@@ -98,8 +101,12 @@ class Latent(Model):
         seen = self.seen_net(last)[-1]
         earlier = seen if frames.shape[1] == 1 else self.seen_net(self._padded(frames[:, -2]))[-1]
         y = self.begin(torch.cat([features[-1], seen, seen - earlier], 1)).float()
-        before = self.standard(condition[:, -1]) if condition is not None and kind == "vector" else None
-        return State(last, features, y, before)
+        if condition is None or kind != "vector":
+            return State(last, features, y)
+        vectors = self.standard(condition)
+        first = vectors[:, :1].expand(-1, len(LAGS), -1)  # what was before is not known: as if it had always been so
+        late = running_means(vectors[:, : max(1, vectors.shape[1] - 1)], first)[:, -1]
+        return State(last, features, y, vectors[:, -1], torch.zeros_like(vectors[:, -1]), late)
 
     def look(
         self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
@@ -108,11 +115,13 @@ class Latent(Model):
         if condition is not None and self.spec.condition.kind == "picture":
             cue.features = timed(self.condition_net(self._padded(condition.flatten(0, 1))), clips)
         elif condition is not None:
+            assert state.late is not None and state.total is not None
             size, vectors = self.spec.condition.size, self.paired(state.before, self.standard(condition))
-            # Where steps are differences their sum is the place.
-            total = 0.1 * vectors[..., :size].cumsum(1) + (0 if state.total is None else state.total[:, None])
-            state = replace(state, before=vectors[:, -1, size:], total=total[:, -1])
-            told = torch.cat([vectors, total], -1)
+            done = vectors[..., :size]  # what led to each frame
+            total = 0.1 * done.cumsum(1) + state.total[:, None]  # where steps are differences their sum is the place
+            late = running_means(done, state.late)
+            state = replace(state, before=vectors[:, -1, size:], total=total[:, -1], late=late[:, -1])
+            told = torch.cat([done, total, late.flatten(2), vectors[..., size:]], -1)
             told = told.gather(1, times[..., None].expand(-1, -1, told.shape[-1]))
             cue.features = timed(self.condition_net(told.flatten(0, 1)), clips)
         if truth is not None:
@@ -145,6 +154,20 @@ class Latent(Model):
         return padded(unit(pictures), self.unit)
 
 
+def running_means(vectors: Tensor, before: Tensor) -> Tensor:
+    """(B, T, D) -> (B, T, K, D): m_t = a m_{t-1} + (1 - a) v_t for each a of `LAGS`, from m (B, K, D) before them.
+
+    A robot is not where it is sent to but on its way. In PushT the agent's place follows from the actions within 1.8
+    pixels where only the last two are known, within 0.3 with two such means (linear fits).
+    """
+    lags = torch.tensor(LAGS, device=vectors.device)
+    since = torch.arange(vectors.shape[1], device=vectors.device)[:, None]
+    age = since[..., None] - since  # (T, S, 1)
+    shares = torch.where(age >= 0, (1 - lags) * lags ** age.clamp(min=0), 0.0)[..., None]  # (T, S, K, 1)
+    # Not as a product of matrices: bf16 would move the points by pixels.
+    return (shares * vectors[:, None, :, None]).sum(2) + (lags ** (since + 1))[..., None] * before[:, None]
+
+
 class Points(nn.Module):
     """Vectors (N, D) as features by level: what is done to a scene mostly is done at a place.
 
@@ -173,7 +196,8 @@ class Points(nn.Module):
         self.place = nn.ModuleList(nn.Conv2d(maps, w, 1) for w in widths)
 
     def forward(self, vectors: Tensor) -> list[Tensor]:
-        points = 0.5 * self.points(vectors).float().unflatten(-1, (self.count, 2))[..., None, None]
+        with torch.autocast(vectors.device.type, enabled=False):
+            points = 0.5 * self.points(vectors.float()).unflatten(-1, (self.count, 2))[..., None, None]
         features = []
         for level, (of_place, of_all) in enumerate(zip(self.place, self.vector, strict=True)):
             height, width = (side >> level for side in self.sides)
