@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from test_perceptual import Motion, made_up, scripted
 from test_protocols import Flicker
+from weights import Motion, made_up, scripted
 
 from framecast import cli, compare, evaluate, perception, protocols
 from framecast.metrics import fvd

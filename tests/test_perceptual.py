@@ -1,25 +1,20 @@
-"""LPIPS and FVD with made-up weights: transcriptions written otherwise, closed forms, and files that are refused."""
+"""LPIPS and MS-SSIM against transcriptions written otherwise, with made-up weights; files that are refused."""
 
 from __future__ import annotations
 
 import hashlib
-import math
-import warnings
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F  # noqa: N812 (as everybody writes it)
-from scipy.linalg import sqrtm
 from scipy.ndimage import correlate1d
 from torch import Tensor
+from weights import VGG, made_up
 
 from framecast.metrics import fvd, ms_ssim, networks, perceptual
 from framecast.metrics.perceptual import Lpips
-
-VGG = [64, 64, 0, 128, 128, 0, 256, 256, 256, 0, 512, 512, 512, 0, 512, 512, 512]  # 0: pooled by two
-VGG_SEEN = {64: 1, 128: 3, 256: 6, 512: 9}  # of the convolutions, by width; and the last
 
 
 def videos(shape: tuple[int, ...] = (1, 2, 3, 64, 64)) -> tuple[Tensor, Tensor]:
@@ -27,26 +22,6 @@ def videos(shape: tuple[int, ...] = (1, 2, 3, 64, 64)) -> tuple[Tensor, Tensor]:
     random = torch.Generator().manual_seed(1)
     truth = torch.rand(shape, generator=random)
     return (truth + 0.1 * torch.randn(shape, generator=random)).clamp(0, 1), truth
-
-
-def made_up(name: str) -> tuple[dict[str, Tensor], dict[str, Tensor]]:
-    """Random weights under the public names: of the classifier, and of its channels."""
-    random = torch.Generator().manual_seed(0)
-    if name == "AlexNet":
-        layers = {0: (64, 3, 11), 3: (192, 64, 5), 6: (384, 192, 3), 8: (256, 384, 3), 10: (256, 256, 3)}
-    else:
-        layers, before, index = {}, 3, 0
-        for width in VGG:
-            if width:
-                layers[index] = (width, before, 3)
-            before, index = width or before, index + (2 if width else 1)
-    classifier = {"classifier.1.weight": torch.zeros(3)}
-    for index, (out, into, side) in layers.items():
-        scale = math.sqrt(2 / (into * side * side))
-        classifier[f"features.{index}.weight"] = scale * torch.randn(out, into, side, side, generator=random)
-        classifier[f"features.{index}.bias"] = 0.1 * torch.randn(out, generator=random)
-    seen = [64, 192, 384, 256, 256] if name == "AlexNet" else [64, 128, 256, 512, 512]
-    return classifier, {f"lin{n}.model.1.weight": torch.rand(1, c, 1, 1, generator=random) for n, c in enumerate(seen)}
 
 
 def alexnet_by_hand(x: Tensor, w: dict[str, Tensor]) -> list[Tensor]:
@@ -149,133 +124,6 @@ class TestLpips:
             layers(torch.zeros(1, 3, least - 1, least))
 
 
-def gaussian(count: int, mean: np.ndarray, covariance: np.ndarray, seed: int) -> np.ndarray:
-    """Features whose mean and covariance are exactly those."""
-    z = np.random.default_rng(seed).normal(size=(count, len(mean)))
-    z -= z.mean(0)
-    white = z @ np.linalg.inv(np.linalg.cholesky(np.cov(z.T))).T
-    return white @ np.linalg.cholesky(covariance).T + mean
-
-
-class TestFrechet:
-    def test_two_gaussians_of_known_means_and_covariances(self) -> None:
-        random = np.random.default_rng(0)
-        a, b = (m @ m.T + np.eye(5) for m in random.normal(size=(2, 5, 5)))
-        m1, m2 = random.normal(size=(2, 5))
-        wanted = ((m1 - m2) ** 2).sum() + np.trace(a + b - 2 * np.real(sqrtm(a @ b)))
-        assert fvd.frechet(gaussian(40, m1, a, 1), gaussian(30, m2, b, 2)) == pytest.approx(wanted, rel=1e-9)
-
-    def test_covariances_that_commute(self) -> None:
-        """The sum of squared differences of their deviations."""
-        zero, one, two = np.zeros(3), np.array([1.0, 2, 3]), np.array([2.0, 2, 5])
-        found = fvd.frechet(gaussian(9, zero, np.diag(one**2), 1), gaussian(12, zero, np.diag(two**2), 2))
-        assert found == pytest.approx(1 + 0 + 4)
-
-    @pytest.mark.parametrize("count", [6, 60])  # fewer and more than the features
-    def test_identical_and_shifted_sets(self, count: int) -> None:
-        features = np.random.default_rng(0).normal(size=(count, 20))
-        assert fvd.frechet(features, features[::-1]) == pytest.approx(0, abs=1e-9)
-        shift = np.arange(20.0)
-        assert fvd.frechet(features, features + shift) == pytest.approx((shift**2).sum())
-
-    def test_fewer_clips_than_features_are_those_of_the_singular_covariances(self) -> None:
-        one, two = np.random.default_rng(0).normal(size=(2, 8, 30))
-        a, b = np.cov(one.T), np.cov(two.T)
-        values, vectors = np.linalg.eigh(a)
-        root = vectors * np.sqrt(values.clip(0)) @ vectors.T
-        cross = np.sqrt(np.linalg.eigvalsh(root @ b @ root).clip(0)).sum()
-        wanted = ((one.mean(0) - two.mean(0)) ** 2).sum() + np.trace(a + b) - 2 * cross
-        assert fvd.frechet(one, two) == pytest.approx(wanted, rel=1e-5)
-
-    def test_what_does_not_fit_is_refused(self) -> None:
-        for one, two in (((5, 3), (5, 4)), ((1, 3), (5, 3)), ((5,), (5,))):
-            with pytest.raises(ValueError, match="at least two features are compared"):
-                fvd.frechet(np.zeros(one), np.zeros(two))
-
-
-class TestNumberOfVideos:
-    def test_the_line_ends_nearer_to_the_truth_than_where_it_starts(self) -> None:
-        """30 features of deviations 1 and 1.2, means apart by 1: 1 + 30 x 0.04. A real clip resembles what was made."""
-        truth, shift = 1 + 30 * 0.04, np.eye(30)[0]
-        raw, line = [], []
-        for seed in range(4):
-            random = np.random.default_rng(seed)
-            real, other = random.normal(size=(2, 120, 30))
-            made = 1.2 * (0.6 * real + 0.8 * other) + shift
-            found = fvd.distance(real, made[:, None], seed)
-            raw.append(found.value)
-            line.append(found.extrapolated)
-            assert list(found.by_videos) == [60, 75, 90, 105, 120]
-            assert found.by_videos[60] > found.by_videos[120] == found.value
-        assert np.mean(raw) > 2 * truth
-        assert abs(np.mean(line) - truth) < (np.mean(raw) - truth) / 3
-
-    def test_many_clips_of_each_video_count_together(self) -> None:
-        random = np.random.default_rng(0)
-        real, made = random.normal(size=(20, 4)), random.normal(size=(20, 3, 4))
-        assert fvd.distance(real, made).value == pytest.approx(fvd.frechet(real, made.reshape(60, 4)))
-
-    def test_the_floor_falls_with_the_number_of_clips(self) -> None:
-        """Of D independent features of deviation 1 and halves of n: to first order 2 D / n of the means, and
-        D (D + 1) / (2 n) of the covariances."""
-        features = np.random.default_rng(0).normal(size=(4000, 3))
-        found = [fvd.floor(features[:n]) for n in (100, 4000)]
-        assert found[1] == pytest.approx((2 * 3 + 3 * 4 / 2) / 2000, rel=0.4)
-        assert found[0] > 10 * found[1]
-        assert fvd.floor(features[:100]) == found[0]  # seeded
-
-    def test_too_few(self) -> None:
-        with pytest.raises(ValueError, match="FVD of 15 videos says nothing: give at least 16"):
-            fvd.floor(np.zeros((15, 3)))
-        with pytest.raises(ValueError, match="made of 17 videos, and 16 are real"):
-            fvd.distance(np.zeros((16, 3)), np.zeros((17, 1, 3)))
-
-
-class Motion(torch.nn.Module):
-    """Features of a clip: its first pixel's red, green and blue, and its mean change from frame to frame."""
-
-    def forward(self, x: Tensor, rescale: bool = False, resize: bool = False, return_features: bool = False) -> Tensor:
-        assert rescale and resize and return_features
-        step = (x[:, :, 1:] - x[:, :, :-1]).abs().mean((1, 2, 3, 4))
-        return torch.cat([x[:, :, 0, 0, 0], step[:, None]], 1)
-
-
-def scripted(path: Path, module: torch.nn.Module) -> str:
-    """FILE@SHA256 of a TorchScript file."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        torch.jit.save(torch.jit.script(module), str(path))
-    return f"{path}@{hashlib.sha256(path.read_bytes()).hexdigest()}"
-
-
-class TestDetector:
-    def test_a_script_that_the_user_vouches_for(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        given = scripted(tmp_path / "motion.pt", Motion())
-        detector = fvd.load(given)
-        assert detector.rule == f"another detector, sha256 {given[-64:]}, scales and resizes by itself"
-        clips = np.random.default_rng(0).integers(0, 256, (9, 10, 6, 8, 3), dtype=np.uint8)
-        found = detector(clips)  # more than one batch
-        wide = clips.astype(float)
-        assert found.dtype == np.float64
-        np.testing.assert_array_equal(found[:, :3], wide[:, 0, 0, 0])
-        np.testing.assert_allclose(found[:, 3], np.abs(np.diff(wide, axis=1)).mean((1, 2, 3, 4)), rtol=1e-5)
-        grey = detector(clips[..., :1])
-        np.testing.assert_array_equal(grey[:, 0], grey[:, 2])
-        monkeypatch.setattr(fvd, "KNOWN", {given[-64:]: "motion.pt"})
-        assert fvd.load(given[:-65]).rule.startswith("I3D, sha256 ")
-
-    def test_clips_that_are_none(self) -> None:
-        detector = fvd.Detector(Motion())
-        with pytest.raises(ValueError, match="at least 10 frames; these have 9"):
-            detector(np.zeros((2, 9, 8, 8, 3), np.uint8))
-        with pytest.raises(ValueError, match=r"clips \(N, T, H, W, 1 or 3\), uint8"):
-            detector(np.zeros((2, 10, 8, 8, 3)))
-        with pytest.raises(ValueError, match="it is no I3D"):
-            fvd.Detector(lambda x, **_: x)(np.zeros((2, 10, 8, 8, 3), np.uint8))
-        with pytest.raises(ValueError, match="it is no I3D"):
-            fvd.Detector(lambda x, **_: x[:, :, 0, 0, 0] / 0)(np.zeros((2, 10, 8, 8, 3), np.uint8))
-
-
 def ms_ssim_by_hand(one: np.ndarray, two: np.ndarray) -> float:
     """MS-SSIM of two frames (C, H, W) in [0, 1], with scipy's filters on mirrored borders.
 
@@ -364,6 +212,9 @@ class TestFiles:
         sha = self.save(tmp_path / "b.pth", Path("a pickled object"))
         with pytest.raises(ValueError, match="no file of named weights"):
             perceptual.load(f"{tmp_path / 'b.pth'}@{sha}")
+        sha = self.save(tmp_path / "c.pth", made_up("AlexNet")[0] | {"note": Path("an object among the weights")})
+        with pytest.raises(ValueError, match="no file of named weights"):
+            perceptual.load(f"{tmp_path / 'c.pth'}@{sha}")
 
     def test_the_channels_weights_are_verified_too(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         sha = self.save(tmp_path / "a.pth", made_up("AlexNet")[0])
