@@ -180,7 +180,7 @@ _BAIR_1_15 = replace(
     trained="",
     select=MEAN,
     psnr="frame",
-    lpips="version not told",
+    lpips="version not known",
     fvd=EVERY_SAMPLE,
     published=_four(
         IVIDEOGPT,
