@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from framecast import protocols
+from framecast.metrics.extras import LOWER, RULES
 from framecast.metrics.interval import bootstrap
 
 RESULTS = "results.json"
@@ -23,11 +24,13 @@ class Measured:
         who: the model, with its file where several bear the name.
         file: the results it is from.
         videos: metric -> (V,), one number a video.
+        whole: metric -> the one number of all videos together: FVD.
     """
 
     who: str
     file: Path
     videos: dict[str, np.ndarray]
+    whole: dict[str, float]
 
 
 @dataclass(frozen=True)
@@ -52,7 +55,7 @@ def load(path: str | Path) -> Loaded:
     try:
         data = json.loads(file.read_text())
         episodes = data["episodes"]
-        rows = [Measured(who, file, _videos(episodes, who)) for who in data["table"]]
+        rows = [Measured(who, file, _videos(episodes, who), _whole(row)) for who, row in data["table"].items()]
     except (ValueError, KeyError, TypeError):
         raise ValueError(f"{file} is no results.json of framecast evaluate, or damaged. Score the run again.") from None
     record = data.get("protocol")
@@ -76,12 +79,18 @@ def _file(path: Path) -> Path:
 def _videos(episodes: list[dict[str, Any]], who: str) -> dict[str, np.ndarray]:
     """Metric -> one number a video, as the table averages them."""
     series = [episode["scores"][who] for episode in episodes]
-    found = {key: np.array([np.mean(s[key]) for s in series]) for key in ("psnr", "ssim")}
+    metrics = [key for key in ("psnr", "ssim", *RULES) if key in series[0]]
+    found = {key: np.array([np.mean(s[key]) for s in series]) for key in metrics}
     samples = [s["of each sample"] for s in series if "of each sample" in s]
-    for key in ("psnr", "ssim") if samples else ():
+    for key in metrics if samples else ():
         count = max(len(s[key]) for s in samples)
-        found[f"{key} best of {count}"] = np.array([max(s[key]) for s in samples])
+        found[f"{key} best of {count}"] = np.array([(min if key in LOWER else max)(s[key]) for s in samples])
     return found
+
+
+def _whole(row: dict[str, float]) -> dict[str, float]:
+    """The numbers of a table's row that no video has by itself."""
+    return {key: float(value) for key, value in row.items() if key.startswith("fvd")}
 
 
 def refuse_unequal(results: list[Loaded]) -> None:
@@ -98,15 +107,18 @@ def refuse_unequal(results: list[Loaded]) -> None:
 
 
 def table(results: list[Loaded], level: float = 0.95) -> tuple[list[str], list[list[str]]]:
-    """Header and rows: each row's means with their intervals, and what it has more than the first row, by video."""
+    """Header and rows: each row's means with their intervals, FVD (which has none, being one number of all videos), and
+    how much more PSNR it has than the first row, by video."""
     rows = [row for result in results for row in result.rows]
     keys = list(dict.fromkeys(key for row in rows for key in row.videos))
+    whole = list(dict.fromkeys(key for row in rows for key in row.whole))
     names = [row.who for row in rows]
-    header = ["", *keys, "psnr less the first's"]
+    header = ["", *keys, *whole, "psnr less the first's"]
     lines = []
     for row in rows:
         who = row.who if names.count(row.who) == 1 else f"{row.who} ({row.file.parent})"
         cells = [_cell(key, row.videos.get(key), level) for key in keys]
+        cells += [f"{row.whole[key]:.1f}" if key in row.whole else "" for key in whole]
         lines.append([who, *cells, _difference(rows[0], row, level)])
     return header, lines
 
@@ -114,7 +126,7 @@ def table(results: list[Loaded], level: float = 0.95) -> tuple[list[str], list[l
 def _cell(key: str, values: np.ndarray | None, level: float) -> str:
     if values is None:
         return ""
-    digits = 4 if key.startswith("ssim") else 2
+    digits = 2 if key.startswith("psnr") else 4
     low, high = bootstrap(values, level)
     return f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
 

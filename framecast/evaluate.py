@@ -14,6 +14,7 @@ import torch
 
 from framecast import models
 from framecast.atomic import replacing
+from framecast.metrics.extras import LOWER, NOTHING, RULES, Extras
 from framecast.metrics.frame import drift, psnr, psnr_by_channel, ssim
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.models.base import Model
@@ -39,6 +40,8 @@ class Scored:
         frames: uint8 (T, H, W, C), the sample that is best by PSNR.
         diversity: mean pairwise distance of the samples (grey levels).
         samples: the first few, uint8 (T, H, W, C) each, where there are many.
+        more: further metrics of every frame, by name, likewise (K, T).
+        features: (K, D) of the first K samples' clips, for FVD.
     """
 
     psnr: np.ndarray
@@ -46,6 +49,12 @@ class Scored:
     frames: np.ndarray
     diversity: float = 0.0
     samples: list[np.ndarray] = field(default_factory=list)
+    more: dict[str, np.ndarray] = field(default_factory=dict)
+    features: np.ndarray | None = None
+
+    def series(self) -> dict[str, np.ndarray]:
+        """Every metric of frames, (K, T), by name."""
+        return {"psnr": self.psnr, "ssim": self.ssim, **self.more}
 
     def curve(self) -> np.ndarray:
         """(T,) PSNR of every frame, the mean over samples."""
@@ -53,17 +62,20 @@ class Scored:
 
     def numbers(self, samples: int = 1) -> dict[str, float]:
         """Means over frames and samples, and drift; of many samples also the best, per metric, and their diversity."""
-        found = {"psnr": float(self.psnr.mean()), "ssim": float(self.ssim.mean()), "drift": drift(self.curve())}
+        series = self.series()
+        found = {key: float(values.mean()) for key, values in series.items()} | {"drift": drift(self.curve())}
         if samples > 1:
-            found[f"psnr best of {samples}"] = best_of(self.psnr)
-            found[f"ssim best of {samples}"] = best_of(self.ssim)
-            found["diversity"] = self.diversity
+            best = {f"{key} best of {samples}": best_of(v, lowest=key in LOWER) for key, v in series.items()}
+            found |= best | {"diversity": self.diversity}
         return found
 
 
 @dataclass
 class Result:
-    """All predictions of an evaluation: `scores[who][episode]`, with the truth (T, H, W, C) of each episode."""
+    """All predictions of an evaluation: `scores[who][episode]`, with the truth (T, H, W, C) of each episode.
+
+    `whole[who]` are numbers that only all episodes together have (FVD).
+    """
 
     names: list[str]
     truth: list[np.ndarray]
@@ -73,21 +85,24 @@ class Result:
     formula: Psnr = "frame"
     scores: dict[str, list[Scored]] = field(default_factory=dict)
     speed: dict[str, float] = field(default_factory=dict)
+    extras: Extras = NOTHING
+    whole: dict[str, dict[str, float]] = field(default_factory=dict)
 
     def table(self) -> dict[str, dict[str, float]]:
         """Per way to predict: the mean over episodes of its numbers."""
         rows = {}
         for who, scored in self.scores.items():
             numbers = [s.numbers(self.samples) for s in scored]
-            rows[who] = {key: float(np.mean([n[key] for n in numbers])) for key in numbers[0]}
+            rows[who] = {key: float(np.mean([n[key] for n in numbers])) for key in numbers[0]} | self.whole.get(who, {})
         return rows
 
 
-def score(truth: np.ndarray, frames: np.ndarray, formula: Psnr = "frame") -> Scored:
+def score(truth: np.ndarray, frames: np.ndarray, formula: Psnr = "frame", extras: Extras = NOTHING) -> Scored:
     """Compares one film, uint8 (T, H, W, C), with the truth, frame by frame, in float64."""
     a, b = tensor(frames)[None], tensor(truth)[None]
     measure = {"frame": psnr, "channel": psnr_by_channel}[formula]
-    return Scored(measure(a, b).numpy(), ssim(a, b).numpy(), frames)
+    more = {key: metric(a, b).numpy() for key, metric in extras.frames.items()}
+    return Scored(measure(a, b).numpy(), ssim(a, b).numpy(), frames, more=more)
 
 
 def episodes_for(
@@ -126,6 +141,7 @@ def evaluate(
     samples: int = 1,
     pixels: int = FRAMES_AT_ONCE,
     formula: Psnr = "frame",
+    extras: Extras = NOTHING,
 ) -> Result:
     """Free-running rollouts of every predictor over a split, and of the copy baselines.
 
@@ -142,6 +158,7 @@ def evaluate(
         samples: K of each episode.
         pixels: of frames drawn together; results do not depend on it.
         formula: of the PSNR, as `protocols.Protocol` has it.
+        extras: further metrics.
 
     Raises:
         ValueError: the store's condition or size is not what a model was trained on.
@@ -149,7 +166,7 @@ def evaluate(
     if samples < 1:
         raise ValueError(f"--samples is 1 or more, not {samples}.")
     chosen = episodes_for(store, split, context, horizon, most)
-    result = Result([], [], [], [], samples, formula)
+    result = Result([], [], [], [], samples, formula, extras=extras)
     for episode, frames in chosen:
         stop = context + frames
         result.names.append(episode.name)
@@ -158,14 +175,13 @@ def evaluate(
         result.conditions.append(None if episode.condition is None else np.asarray(episode.condition[:stop]))
     for who, model in predictors.items():
         check_fit(model, store)
-        begun = time.perf_counter()
-        result.scores[who] = _draw(who, model, result, samples, seed, pixels, progress)
-        result.speed[who] = samples * sum(len(t) for t in result.truth) / (time.perf_counter() - begun)
+        result.scores[who], seconds = _draw(who, model, result, samples, seed, pixels, progress)
+        result.speed[who] = samples * sum(len(t) for t in result.truth) / seconds
     for which in ("first", "last") if baselines else ():
         if which == "last" and context == 1:
             continue  # with one given frame they are the same
         model = models.build(store.spec, "copy", {"which": which}).eval()
-        result.scores[f"copy {which} frame"] = _draw("copy", model, result, 1, seed, pixels, None)
+        result.scores[f"copy {which} frame"] = _draw("copy", model, result, 1, seed, pixels, None)[0]
     return result
 
 
@@ -178,8 +194,8 @@ def told_otherwise(model: Model, result: Result, conditions: list[np.ndarray | N
         conditions: (context + horizon, ...) of each episode.
         seed: of the samples.
     """
-    again = replace(result, conditions=conditions, samples=1, scores={}, speed={})
-    again.scores["told"] = _draw("told", model, again, 1, seed, FRAMES_AT_ONCE, None)
+    again = replace(result, conditions=conditions, samples=1, scores={}, speed={}, extras=NOTHING)
+    again.scores["told"] = _draw("told", model, again, 1, seed, FRAMES_AT_ONCE, None)[0]
     return again.table()["told"]["psnr"]
 
 
@@ -191,30 +207,32 @@ def _draw(
     seed: int,
     pixels: int,
     progress: Callable[[str, int, int], None] | None,
-) -> list[Scored]:
-    """Every episode's samples, drawn in batches over episodes and samples of one length."""
+) -> tuple[list[Scored], float]:
+    """Every episode's samples, drawn in batches over episodes and samples of one length; and the seconds it took."""
     lengths = [len(t) for t in result.truth]
     height, width = result.truth[0].shape[1:3]
     together = max(1, pixels // (height * width))
     jobs = sorted(((n, k) for n in range(len(lengths)) for k in range(samples)), key=lambda job: lengths[job[0]])
     gathered: dict[int, _Gathered] = {}
     finished: dict[int, Scored] = {}
-    done, total = 0, samples * sum(lengths)
+    done, total, seconds = 0, samples * sum(lengths), 0.0
     while jobs:
         length = lengths[jobs[0][0]]
         rows = max(1, together // min(length, CHUNK))
         batch = [job for job in jobs[:rows] if lengths[job[0]] == length]
         jobs = jobs[len(batch) :]
+        begun = time.perf_counter()
         drawn = _rows(model, result, batch, seed, who.endswith("(mean)"), together)
+        seconds += time.perf_counter() - begun
         for (n, _), film in zip(batch, drawn, strict=True):
-            episode = gathered.setdefault(n, _Gathered(result.truth[n], result.formula))
+            episode = gathered.setdefault(n, _Gathered(result, n))
             episode.add(film)
             if episode.diversity.count == samples:
                 finished[n] = gathered.pop(n).scored()
         done += len(batch) * length
         if progress:
             progress(who, done, total)
-    return [finished[n] for n in range(len(lengths))]
+    return [finished[n] for n in range(len(lengths))], seconds
 
 
 def _rows(
@@ -243,27 +261,33 @@ def _rows(
 class _Gathered:
     """The samples of one episode as they come in."""
 
-    def __init__(self, truth: np.ndarray, formula: Psnr) -> None:
-        self.truth, self.diversity = truth, Diversity()
-        self.formula: Psnr = formula
-        self.psnr: list[np.ndarray] = []
-        self.ssim: list[np.ndarray] = []
+    def __init__(self, result: Result, n: int) -> None:
+        self.given, self.truth, self.diversity = result.given[n], result.truth[n], Diversity()
+        self.formula: Psnr = result.formula
+        self.extras = result.extras
+        self.series: dict[str, list[np.ndarray]] = {}
         self.samples: list[np.ndarray] = []
+        self.features: list[np.ndarray] = []
         self.best: Scored | None = None
 
     def add(self, film: np.ndarray) -> None:
-        found = score(self.truth, film, self.formula)
+        found = score(self.truth, film, self.formula, self.extras)
         if self.best is None or found.psnr.mean() > self.best.psnr.mean():
             self.best = found
-        self.psnr.append(found.psnr[0])
-        self.ssim.append(found.ssim[0])
+        for key, values in found.series().items():
+            self.series.setdefault(key, []).append(values[0])
         self.samples += [film] if len(self.samples) < SHOWN else []
+        if self.extras.clip and len(self.features) < self.extras.clips:
+            self.features.append(self.extras.clip(np.concatenate([self.given, film])))
         self.diversity.add(film)
 
     def scored(self) -> Scored:
         assert self.best is not None
-        samples = self.samples if len(self.psnr) > 1 else []
-        return Scored(np.stack(self.psnr), np.stack(self.ssim), self.best.frames, self.diversity.value(), samples)
+        series = {key: np.stack(values) for key, values in self.series.items()}
+        samples = self.samples if len(series["psnr"]) > 1 else []
+        features = np.stack(self.features) if self.features else None
+        of = (series.pop("psnr"), series.pop("ssim"), self.best.frames, self.diversity.value(), samples)
+        return Scored(*of, more=series, features=features)
 
 
 def check_fit(model: Model, store: Store) -> None:
@@ -291,6 +315,8 @@ def protocol_of(
     most: int | None = None,
     named: Protocol | None = None,
     trained: str = "",
+    lpips: str = NOT,
+    fvd: str = NOT,
 ) -> Protocol:
     """The rules of an evaluation as they are: a named protocol's where they hold, or the caller's own.
 
@@ -298,6 +324,7 @@ def protocol_of(
         store, split, context, horizon, samples, most: as `evaluate`.
         named: whose rules are asked for; `check_protocol` says whether they can be met.
         trained: given -> predicted frames of the runs' training clips, for a named protocol.
+        lpips, fvd: by what they were computed, if they were.
     """
     count, index = len(store.entries_of(split)[:most]), store.index
     recordings = f"the first {count} of {len(store.entries_of(split))}" if most else str(count)
@@ -311,7 +338,7 @@ def protocol_of(
         named = replace(named, trained=trained)
     size = f"{store.spec.height}x{store.spec.width}"
     found = {"source": index["source"], "size": size, "split": split, "recordings": recordings, "camera": camera}
-    return replace(named, lpips=NOT, fvd=NOT, **found)
+    return replace(named, lpips=lpips, fvd=fvd, **found)
 
 
 def check_protocol(named: Protocol, store: Store, split: str, predictors: dict[str, Model], most: int | None) -> None:
@@ -346,9 +373,10 @@ def record(result: Result, about: dict[str, Any]) -> dict[str, Any]:
         "mean": "over the frames of an episode and its samples, then over episodes",
         "ssim": "per frame, Gaussian window 11, sigma 1.5, K1 0.01, K2 0.03, data_range 1",
         "drift": "mean PSNR of the first hundred predicted frames less that of the last hundred (thirds below 200)",
+        **{key: RULES[key] for key in result.extras.frames},
     }
     if result.samples > 1:
-        rules["best of N"] = "per metric and episode: the highest of N samples' means over frames; then over episodes"
+        rules["best of N"] = "per metric and episode: the best of N samples' means over frames; then over episodes"
         rules["diversity"] = "root of the mean squared difference of two samples, grey levels 0..255, over all pairs"
     episodes = [
         {
@@ -370,9 +398,9 @@ def record(result: Result, about: dict[str, Any]) -> dict[str, Any]:
 
 def _series(scored: Scored, samples: int) -> dict[str, Any]:
     """Per frame, the mean over samples; of many samples also each one's mean over frames."""
-    found: dict[str, Any] = {"psnr": scored.curve().tolist(), "ssim": scored.ssim.mean(0).tolist()}
+    found: dict[str, Any] = {key: values.mean(0).tolist() for key, values in scored.series().items()}
     if samples > 1:
-        each = {"psnr": scored.psnr.mean(1).tolist(), "ssim": scored.ssim.mean(1).tolist()}
+        each = {key: values.mean(1).tolist() for key, values in scored.series().items()}
         found |= {"of each sample": each, "diversity": scored.diversity}
     return found
 

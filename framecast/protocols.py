@@ -17,7 +17,9 @@ Psnr = Literal["frame", "channel"]
 MEAN = "mean over samples, frames and videos"
 BEST = "best of the samples by its mean over frames, for each metric and video; then the mean over videos"
 SSIM = "Gaussian 11 x 11, sigma 1.5, K1 0.01, K2 0.03, data range 1, borders mirrored, all values of a frame"
-NOT = "not computed"
+NOT = "not computed: no weights"
+ONE_SAMPLE = "one random sample a video, context frames included"
+EVERY_SAMPLE = "256 x 100 samples against 256 real clips"
 SRVP = "arXiv 2002.09219 and its README"
 IVIDEOGPT, MAGVIT = "arXiv 2405.15223, table 1", "arXiv 2212.05199, appendix B.3"
 
@@ -61,8 +63,8 @@ class Protocol:
         psnr: the MSE is over all values of a `frame`, or a PSNR is taken of each `channel` and averaged.
         data_range: of pixels, for PSNR and SSIM.
         ssim: window and constants.
-        lpips: network, version and hash of its weights; what framecast scores says `not computed`.
-        fvd: hash of its detector; clip and context rule; likewise.
+        lpips: version, network and hash of its weights, or `NOT`.
+        fvd: clip and context rule, and hash of its detector; likewise.
         published: rows that belong to it; not part of the hash.
     """
 
@@ -157,7 +159,7 @@ _BAIR_BEST = Protocol(
     select=BEST,
     psnr="channel",
     lpips="v0.1 AlexNet",
-    fvd="one random sample a video, context frames included",
+    fvd=ONE_SAMPLE,
     published=_four(
         SRVP,
         {
@@ -178,8 +180,8 @@ _BAIR_1_15 = replace(
     trained="",
     select=MEAN,
     psnr="frame",
-    lpips=NOT,
-    fvd="256 x 100 samples against 256 real clips",
+    lpips="version not known",
+    fvd=EVERY_SAMPLE,
     published=_four(
         IVIDEOGPT,
         {

@@ -9,15 +9,16 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from framecast.metrics.frame import psnr, psnr_by_channel, ssim
+from framecast.metrics import fvd, perceptual
+from framecast.metrics.frame import MS_SSIM_LEAST, ms_ssim, psnr, psnr_by_channel, ssim
 
 SHAPE = (1, 4, 3, 16, 16)
-TOLERANCE = 1e-3  # dB, or of SSIM
+TOLERANCE = 1e-3  # dB, or of SSIM and the others
 
 
 @dataclass(frozen=True)
 class Case:
-    """A pair of films, and what one metric must say of every frame (NaN: it must refuse)."""
+    """A pair of films, and what a metric must say of every frame, or FVD of both as sets (NaN: it must refuse)."""
 
     pair: str
     metric: str
@@ -55,7 +56,69 @@ def cases() -> list[Case]:
         _case("bytes and floats of one film", psnr, dark, dark.float() / 255, [100.0] * 4),
         _case("floats in 0..255 (refused)", psnr, 255 * flat, flat, [math.nan] * 4),
     ]
-    return made
+    return made + _perceptual() + _of_clips()
+
+
+def _perceptual() -> list[Case]:
+    """MS-SSIM, and LPIPS with made-up weights."""
+    flat = torch.full((1, 1, 3, MS_SSIM_LEAST, MS_SSIM_LEAST), 0.5)
+    small, lpips = flat[..., :64, :64], _made_up()
+    bytes_ = torch.full((1, 1, 3, 64, 64), 51, dtype=torch.uint8)
+    lengths = [(2 * level - 1 + 0.030) / 0.458 for level in (0.8, 0.5)]  # of the one feature that is not 1
+    a, b = (torch.nn.functional.normalize(torch.tensor([x, 1.0]), dim=0) for x in (max(0, v) for v in lengths))
+    return [
+        _case("identical", ms_ssim, flat, flat, [1.0]),
+        _case("grey of 0.9 and of 0.1", ms_ssim, flat + 0.4, flat - 0.4, [_of_flat(0.9, 0.1) ** 0.1333]),
+        _case("frames of 64 x 64 (refused)", ms_ssim, small, small, [math.nan]),
+        _case("identical", lpips, small, small, [0.0]),
+        _case("0.3 brighter, made-up weights", lpips, small + 0.3, small, [float((a - b).square().sum())]),
+        _case("bytes and floats of one film", lpips, bytes_, bytes_.float() / 255, [0.0]),
+        _case("floats in 0..255 (refused)", lpips, 255 * small, small, [math.nan]),
+    ]
+
+
+def _made_up() -> perceptual.Lpips:
+    """LPIPS that sees two features, at the first layer alone: how red the middle of a window is, and 1."""
+    classifier = {
+        f"features.{key}": torch.zeros(value.shape)
+        for key, value in perceptual.NETWORKS["AlexNet"].build().state_dict().items()
+    }
+    classifier["features.0.weight"][0, 0, 5, 5] = 1
+    classifier["features.0.bias"][1] = 1
+    widths = (64, 192, 384, 256, 256)
+    linear = {f"lin{n}.model.1.weight": torch.ones(1, width, 1, 1) for n, width in enumerate(widths)}
+    return perceptual.Lpips("AlexNet", classifier, linear)
+
+
+def _of_clips() -> list[Case]:
+    """FVD by a made-up detector: the first pixel's brightness, and the mean change from frame to frame."""
+
+    def watch(frames: Tensor, **_: bool) -> Tensor:
+        steps = (frames[:, 0, 1:] - frames[:, 0, :-1]).abs().mean((1, 2, 3))
+        return torch.stack([frames[:, 0, 0, 0, 0], steps], 1)
+
+    speeds = torch.arange(1, 9)  # grey levels a frame
+    moving = (100 + speeds[:, None] * torch.arange(10)).to(torch.uint8)[..., None, None, None]
+    moving = moving.expand(-1, -1, 4, 4, 3)
+    frozen = moving[:, :1].expand(moving.shape)
+    spread = speeds.double()
+    return [
+        _fvd("identical clips", watch, moving, moving, 0.0),
+        _fvd("the same clips in another order", watch, moving.flip(0), moving, 0.0),
+        _fvd("brighter by 20 of 255", watch, moving + 20, moving, 400.0),
+        _fvd("frozen at their first frames", watch, frozen, moving, float(spread.mean() ** 2 + spread.var())),
+        _fvd("their frames in reverse", watch, moving.flip(1), moving, float(81 * (spread.mean() ** 2 + spread.var()))),
+        _fvd("clips of 9 frames (refused)", watch, moving[:, 1:], moving[:, 1:], math.nan),
+    ]
+
+
+def _fvd(pair: str, watch: Callable[..., Tensor], one: Tensor, two: Tensor, expected: float) -> Case:
+    detector = fvd.Detector(watch)
+    try:
+        found = fvd.frechet(detector(one.numpy()), detector(two.numpy()))
+    except ValueError:
+        found = math.nan
+    return Case(pair, "fvd", [expected], [found])
 
 
 def _case(
@@ -64,8 +127,8 @@ def _case(
     try:
         found = metric(one, two)[0].tolist()
     except ValueError:
-        found = [math.nan] * 4
-    return Case(pair, metric.__name__, expected, found)
+        found = [math.nan] * len(expected)
+    return Case(pair, getattr(metric, "__name__", "lpips"), expected, found)
 
 
 def _db(step: float) -> float:

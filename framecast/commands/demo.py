@@ -50,19 +50,8 @@ def demo(options: Namespace, out: Path) -> None:
         arguments = ["--data", str(store), "--out", str(runs[-1]), "--model", model, "--minutes", str(options.minutes)]
         train.run([*arguments, "--seed", str(options.seed), "--val_episodes", "1"])
     print(f"\n3. From one frame and {options.horizon} poses of an unseen dance (test), {options.horizon} frames:")
-    asked = Namespace(
-        data=str(store),
-        split="test",
-        context=1,
-        horizon=options.horizon,
-        samples=1,
-        diagnose=False,
-        protocol=None,
-        episodes=None,
-        seed=options.seed,
-        device="auto",
-    )
-    evaluation.evaluate(runs, asked, out / "result")
+    asked = ["--data", str(store), "--split", "test", "--horizon", str(options.horizon), "--seed", str(options.seed)]
+    evaluation.run([*map(str, runs), *asked, "--context", "1", "--out", str(out / "result")])
     minutes = (time.monotonic() - begun) / 60
     print(
         f"\nDone in {minutes:.1f} minutes. Look at:\n"

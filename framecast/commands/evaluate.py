@@ -14,7 +14,9 @@ EXAMPLE = "framecast evaluate runs/dancer --data stores/dancer --split val"
 
 def run(arguments: list[str]) -> int:
     parser = Parser(
-        "evaluate", "PSNR and SSIM of every predicted frame, drift, results.json, figures and films.", EXAMPLE
+        "evaluate",
+        "PSNR, SSIM and LPIPS of every predicted frame, FVD, drift, results.json, figures and films.",
+        EXAMPLE,
     )
     parser.add_argument("run", type=str, nargs="+", help="run folders or checkpoints (several are put side by side)")
     parser.add_argument("--data", type=str, required=True, help="the packed store")
@@ -23,6 +25,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--context", type=int, default=None, help="given frames (default: as the run was trained)")
     parser.add_argument("--horizon", type=int, default=None, help="frames to predict (default: all there are)")
     parser.add_argument("--samples", type=int, default=1, help="futures drawn of each episode (default: 1)")
+    parser.add_argument("--lpips", type=str, default=None, help="AlexNet's or VGG16's weights: FILE, or FILE@SHA256")
+    parser.add_argument("--fvd", type=str, default=None, help="I3D's TorchScript file: FILE, or FILE@SHA256")
     parser.add_argument("--diagnose", action="store_true", help="are the conditions and the latent used?")
     parser.add_argument("--episodes", type=int, default=None, help="episodes at most (default: all)")
     parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
@@ -49,7 +53,7 @@ def run(arguments: list[str]) -> int:
 
 def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     """Scores, prints, writes and draws."""
-    from framecast import checkpoint
+    from framecast import checkpoint, perception
     from framecast import diagnose as diagnosis
     from framecast import evaluate as evaluation
     from framecast.report.run import draw, training_figures
@@ -57,7 +61,8 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     from framecast.training.run import described, implied_sigma, pick_device, provenance
 
     store = Store(options.data)
-    loaded = {str(run): checkpoint.load(run, str(pick_device(options.device))) for run in runs}
+    device = str(pick_device(options.device))
+    loaded = {str(run): checkpoint.load(run, device) for run in runs}
     names = {run: made.name for run, made in loaded.items()}
     if len(set(names.values())) < len(names):
         names = {run: f"{made.name} ({Path(run).name})" for run, made in loaded.items()}
@@ -68,7 +73,9 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     if named:
         evaluation.check_protocol(named, store, options.split, predictors, options.episodes)
     asked = (store, options.split, context, options.horizon, options.samples, options.episodes)
-    protocol = evaluation.protocol_of(*asked, named, _trained([made.settings for made in loaded.values()]))
+    eyes = perception.prepare(*asked, named, options.lpips, options.fvd, device)
+    trained = _trained([made.settings for made in loaded.values()])
+    protocol = evaluation.protocol_of(*asked, named, trained, **eyes.rules())
     with bar("predicting") as progress:
         result = evaluation.evaluate(
             predictors,
@@ -81,7 +88,10 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
             progress=lambda who, done, total: progress(done, total),
             samples=options.samples,
             formula=protocol.psnr,
+            extras=eyes.extras,
         )
+    with bar("FVD", " steps") as progress:
+        distances = eyes.distances(result, options.seed, progress)
     diagnoses = {}
     if options.diagnose:
         for run, made in loaded.items():
@@ -104,6 +114,8 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     }
     if diagnoses:
         about["diagnosis"] = {who: found.to_dict() for who, found in diagnoses.items()}
+    if distances:
+        about["fvd"] = distances.to_dict()
     evaluation.write_json(out / "results.json", evaluation.record(result, about))
     files = draw(result, out, store.spec.fps)
     for run in runs:
@@ -116,6 +128,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         f" frames{drawn}; protocol {protocol.name} ({protocol.hash()})"
     )
     show(result)
+    print("\n".join([*(distances.words() if distances else []), "; ".join(eyes.missing())]).rstrip())
     for run, made in loaded.items():
         if found := diagnoses.get(names[run]):
             words = [*found.words(), *described(made.settings, store.spec.values)]
@@ -145,21 +158,27 @@ def _check_horizon(store: Any, split: str, context: int, horizon: int | None) ->
 
 def show(result: Any) -> None:
     """The table: every way to predict, the copy baselines last."""
-    forms = {"psnr": "{:.2f}", "ssim": "{:.4f}", "drift": "{:+.2f}", "diversity": "{:.2f}"}
+    forms = {"psnr": "{:.2f}", "drift": "{:+.2f}", "diversity": "{:.2f}", "fvd": "{:.1f}"}
     titles: dict[str, str] = {
         "psnr": "PSNR (dB)",
         "ssim": "SSIM",
+        "ms_ssim": "MS-SSIM",
+        "lpips": "LPIPS",
         "drift": "drift (dB)",
         "diversity": "diversity (0..255)",
+        "fvd": "FVD",
+        "fvd extrapolated": "FVD (extrapolated)",
     }
     table_of = result.table()
     keys = list(next(iter(table_of.values())))
     if result.samples > 1:
-        titles |= {"psnr": "PSNR (average sample)", "ssim": "SSIM (average)"}
+        titles |= {"psnr": "PSNR (average sample)"} | {
+            k: f"{titles[k]} (average)" for k in ("ssim", "ms_ssim", "lpips")
+        }
     rows = [
         [
             who,
-            *(forms[key.split()[0]].format(numbers[key]) for key in keys),
+            *(forms.get(key.split()[0], "{:.4f}").format(numbers[key]) for key in keys),
             f"{result.speed[who]:,.0f}" if who in result.speed else "",
         ]
         for who, numbers in table_of.items()

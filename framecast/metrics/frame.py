@@ -16,6 +16,7 @@ from torch import Tensor
 FAR_OUTSIDE = 10.0  # no picture: what is this far above 1 is in other units, and clamping it would hide that
 MSE_FLOOR = 1e-10  # 100 dB: a frame that is exact to the bit keeps the mean over a film finite
 SSIM_WINDOW = 11  # pixels: the Gaussian of sigma 1.5 cut at 3.5 sigma
+MS_SSIM_LEAST = 176  # pixels a side: halved four times, the frame still holds the window
 CHUNK_VALUES = 2**18  # pixel values looked at together, 2 MiB in float64
 
 
@@ -34,7 +35,7 @@ def psnr(prediction: Tensor, truth: Tensor) -> Tensor:
     Raises:
         ValueError: the shapes differ, are no videos, or the type is neither float nor uint8.
     """
-    return _per_frame(_psnr_of_frames, prediction, truth)
+    return per_frame(_psnr_of_frames, prediction, truth)
 
 
 def psnr_by_channel(prediction: Tensor, truth: Tensor) -> Tensor:
@@ -44,7 +45,7 @@ def psnr_by_channel(prediction: Tensor, truth: Tensor) -> Tensor:
 
     Args, raises: as `psnr`.
     """
-    return _per_frame(_psnr_of_channels, prediction, truth)
+    return per_frame(_psnr_of_channels, prediction, truth)
 
 
 def ssim(prediction: Tensor, truth: Tensor) -> Tensor:
@@ -69,7 +70,31 @@ def ssim(prediction: Tensor, truth: Tensor) -> Tensor:
             f"SSIM looks through a window of {SSIM_WINDOW} x {SSIM_WINDOW} pixels; these frames are only "
             f"{height} x {width} (H x W). Compare larger frames, or use PSNR."
         )
-    return _per_frame(_ssim_of_frames, prediction, truth)
+    return per_frame(_ssim_of_frames, prediction, truth)
+
+
+def ms_ssim(prediction: Tensor, truth: Tensor) -> Tensor:
+    """Structural similarity at five scales of every frame (Wang et al. 2003), in [0, 1].
+
+    The window and constants of `ssim`, each scale half the one before; contrast and structure of the first four and
+    all of the fifth, to the powers 0.0448, 0.2856, 0.3001, 0.2363 and 0.1333, multiplied; a negative scale counts as 0.
+
+    Args:
+        prediction, truth: (B, T, C, H, W), floats (clamped to [0, 1]) or uint8, of at least 176 x 176 pixels.
+
+    Returns:
+        (B, T) float64 on the CPU.
+
+    Raises:
+        ValueError: as `psnr`, or frames are too small for five scales; fewer scales would be another number.
+    """
+    if prediction.ndim == 5 and min(prediction.shape[-2:]) < MS_SSIM_LEAST:
+        height, width = prediction.shape[-2:]
+        raise ValueError(
+            f"MS-SSIM has five scales, and needs frames of at least {MS_SSIM_LEAST} x {MS_SSIM_LEAST} pixels; these are"
+            f" only {height} x {width} (H x W). Use SSIM."
+        )
+    return per_frame(_ms_ssim_of_frames, prediction, truth)
 
 
 def drift(per_frame: Tensor | np.ndarray | Sequence[float]) -> float:
@@ -111,16 +136,29 @@ def _ssim_of_frames(prediction: Tensor, truth: Tensor) -> Tensor:
     # imported here: torchmetrics takes seconds to load, and PSNR does without it
     from torchmetrics.functional.image import structural_similarity_index_measure
 
-    # float32 on the CPU, where it is 30 times faster; not on a GPU, where it may mean TF32, as coarse as K2's constant
-    exact = torch.float64 if prediction.device.type == "cuda" else torch.float32
+    prediction, truth = _for_ssim(prediction), _for_ssim(truth)
     value = structural_similarity_index_measure(
-        prediction.to(exact), truth.to(exact), sigma=1.5, reduction="none", data_range=1.0, k1=0.01, k2=0.03
+        prediction, truth, sigma=1.5, reduction="none", data_range=1.0, k1=0.01, k2=0.03
     )
     assert isinstance(value, Tensor)  # a pair only when asked for the full image
     return value
 
 
-def _per_frame(metric: Callable[[Tensor, Tensor], Tensor], prediction: Tensor, truth: Tensor) -> Tensor:
+def _ms_ssim_of_frames(prediction: Tensor, truth: Tensor) -> Tensor:
+    """(N, C, H, W) in [0, 1] -> (N,)."""
+    from torchmetrics.functional.image import multiscale_structural_similarity_index_measure
+
+    return multiscale_structural_similarity_index_measure(
+        _for_ssim(prediction), _for_ssim(truth), reduction="none", data_range=1.0, normalize="relu"
+    )
+
+
+def _for_ssim(frames: Tensor) -> Tensor:
+    """float32 on the CPU, where it is 30 times faster; not on a GPU, where that may mean TF32, as coarse as K2."""
+    return frames.to(torch.float64 if frames.device.type == "cuda" else torch.float32)
+
+
+def per_frame(metric: Callable[[Tensor, Tensor], Tensor], prediction: Tensor, truth: Tensor) -> Tensor:
     """`metric` of every frame, a few frames at a time: memory does not grow with the length of the film."""
     _check(prediction, truth)
     b, t = prediction.shape[:2]

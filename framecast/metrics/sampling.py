@@ -11,18 +11,20 @@ import math
 import numpy as np
 
 
-def best_of(scores: np.ndarray) -> float:
+def best_of(scores: np.ndarray, lowest: bool = False) -> float:
     """The highest of the samples' means over frames.
 
     Args:
-        scores: (K, T) of one video and one metric for which more is better.
+        scores: (K, T) of one video and one metric.
+        lowest: less is better (LPIPS).
 
     Raises:
         ValueError: no samples or no frames.
     """
     if scores.ndim != 2 or not scores.size:
         raise ValueError(f"Scores of samples are (K, T) with at least one of each; these are {scores.shape}.")
-    return float(scores.mean(1).max())
+    means = scores.mean(1)
+    return float(means.min() if lowest else means.max())
 
 
 class Diversity:

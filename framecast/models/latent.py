@@ -41,7 +41,7 @@ class Config:
 
 @dataclass
 class State:
-    """The last given frame with its features by level, y (B, S, h, w); of the vectors the newest, their sum and means."""
+    """The last given frame, its features by level, y (B, S, h, w); of the vectors the newest, their sum and means."""
 
     frame: Tensor
     features: list[Tensor]
