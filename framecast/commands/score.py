@@ -35,9 +35,10 @@ def score(options: Any) -> list[Any]:
     from framecast.values import size_of
 
     size = size_of(options.size) or (32, 64)
-    rows = submission.read_submission(options.submission)
-    channels = submission.channels_of(rows.shape[1], size)
+    channels = submission.channels_of(submission.values_of(options.submission), size)
     truth = submission.truth_of(options.truth, size, channels, options.length)
+    submission.whole_sequences("truth", len(truth), options.length)
+    rows = submission.read_submission(options.submission, truth.shape)
     scored = submission.score(rows, truth, size, options.length)
     shape = f"{channels} x {size[0]} x {size[1]}"
     print(f"{options.submission}: {len(scored)} sequences of {options.length} frames ({shape}), no fault")
