@@ -118,7 +118,10 @@ def test_windows_line_ends_and_mark(tmp_path: Path) -> None:
         ),
         ("id,0,1\n0,,2\n", ["line 2: column 0 is '', not a whole number from 0 to 255"]),
         ("id,0,1\n0,007,2\n1,0007,0256\n", ["line 3: column 1 is '0256', not a whole number from 0 to 255"]),
-        ("id,0,1\n" + "9" * 5000 + ",1,2\n1,1,2\n", [f"line 2: the id is '{40 * '9'}', a whole number was expected (0)"]),
+        (
+            f"id,0,1\n{5000 * '9'},1,2\n1,1,2\n",
+            [f"line 2: the id is '{40 * '9'}', a whole number was expected (0)"],
+        ),
         ("id;0;1\n0;1;2\n", ["line 1: the header should be id,0,1,2,... without a gap; it has one column, 'id;0;1'"]),
         ("id,0,1\n0, 1,2\n", ["line 2: column 0 is ' 1', not a whole number from 0 to 255"]),
         ("id,0,1\n0,\u0661,2\n", ["line 2: column 0 is '\u0661', not a whole number from 0 to 255"]),
