@@ -24,6 +24,7 @@ from framecast.sources._files import Faults, pictures_of
 from framecast.sources._pictures import resize
 
 LENGTH = 630  # frames of a sequence
+GIVEN = 35.0  # dB: a given frame that was copied, and perhaps resized by another program
 BLOCK = 4 << 20  # bytes that are read at a time
 LINE = 16 << 20  # bytes of a line at most; what is longer is no row, and is read in pieces
 TEXTS = [str(value) for value in range(256)]
@@ -262,6 +263,16 @@ def measured(prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int], l
 
     pairs = [(film(prediction[i : i + length]), film(truth[i : i + length])) for i in range(0, len(truth), length)]
     return np.array([[metric(p, t)[0].numpy() for metric in (psnr, ssim)] for p, t in pairs])
+
+
+def not_given(given: Iterable[float]) -> list[str]:
+    """What to say of the sequences whose first frame is not the given one, from its PSNR."""
+    return [
+        f"the first frame of sequence {number} is not the given one ({value:.1f} dB apart):"
+        " are the values in C, H, W order, and the sequences in order?"
+        for number, value in enumerate(given)
+        if value < GIVEN
+    ]
 
 
 def channels_of(values: int, size: tuple[int, int]) -> int:
