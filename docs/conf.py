@@ -27,9 +27,10 @@ def mathml(self, node):
     block, text = node.tagname == "math_block", node.astext()
     formula = tex2mathml(TAG.sub("", text), as_block=block)
     formula = formula.replace("<mi>log</mi>", '<mi>log</mi><mspace width="0.17em"/>')  # else log p is drawn as logp
-    if block:
-        formula = "".join(f'<span class="eqno">({tag})</span>' for tag in TAG.findall(text)) + formula
-        formula = f'<div class="math" style="overflow-x: auto">{formula}</div>'
+    if block:  # on a phone a long formula is drawn sideways beside its number
+        number = "".join(f"<span>({tag})</span>" for tag in TAG.findall(text))
+        formula = f'<div style="flex: 1; min-width: 0; overflow-x: auto">{formula}</div>'
+        formula = f'<div style="display: flex; align-items: center; gap: 1em">{formula}{number}</div>'
     self.body.append(formula)
     raise SkipNode
 
