@@ -8,6 +8,9 @@ D = C * H * W values in a frame. With q the posterior, p the prior and x^ the dr
     (4)  calibrated: (2) + beta KL with one sigma for all pixels, at its optimum sigma^2 = MSE of the batch
          (Rybkin et al. 2021, eq. 5), or learned
 
+docs/derivation.md derives them, and goes on to (5) sequences, (6) and (7) the KL, (8) sampling, (9) annealing and (10)
+teacher forcing; elsewhere in the code these are "derivation (5)" and so on.
+
 Units: `mse` per pixel value, pixels in [0, 1]; `kl` in nats per frame, summed over latent values; `reconstruction` is
 MSE (3) or nats per pixel value (2); `total` is in the reconstruction's unit; `kl_weighted` is its share of the total.
 """

@@ -29,7 +29,7 @@ def drawn_frames(model: Model, length: int, context: int) -> tuple[int, int]:
 
 
 def walk(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context: int = 1) -> Trace:
-    """Walks a clip with latents from the posterior: what is trained on.
+    """Walks a clip with latents from the posterior: what is trained on (derivation (5), derivation (10)).
 
     Args:
         model: any model.

@@ -1,6 +1,7 @@
 """Progress -> float: the KL weight beta, the teacher forcing ratio and the learning rate are all drawn by these.
 
 A schedule is a frozen object. Training asks it, and the report draws it: there is no second description of a run.
+What a moving beta makes of the bound is derivation (9), and a teacher forcing ratio below 1 derivation (10).
 It is written `name` or `name:option=value,option=value`, for example `cyclical:cycles=4,ratio=0.5`.
 """
 

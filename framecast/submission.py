@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import BinaryIO
 
@@ -23,9 +24,10 @@ from framecast.sources._files import Faults, pictures_of
 from framecast.sources._pictures import resize
 
 LENGTH = 630  # frames of a sequence
+GIVEN = 35.0  # dB: a given frame that was copied, and perhaps resized by another program
 BLOCK = 4 << 20  # bytes that are read at a time
+LINE = 16 << 20  # bytes of a line at most; what is longer is no row, and is read in pieces
 TEXTS = [str(value) for value in range(256)]
-VALUES = {text: value for value, text in enumerate(TEXTS)}
 COMMA, NEWLINE, ZERO = b",\n0"
 
 
@@ -73,19 +75,23 @@ def _whole(frames: np.ndarray, number: int) -> np.ndarray:
     return np.rint(frames.clip(0, 1) * 255).astype(np.uint8)
 
 
-def read_submission(path: str | Path) -> np.ndarray:
-    """Reads and checks the whole file.
+def read_submission(path: str | Path, fits: tuple[int, int] | None = None) -> np.ndarray:
+    """Reads and checks the whole file; memory is that of its values, whatever is in it.
+
+    Args:
+        path: of the file.
+        fits: (rows, D) that it must have, those of the truth.
 
     Returns:
         uint8 (rows, D), the row's place its id.
 
     Raises:
         FileNotFoundError: it is not there.
-        ValueError: every fault by its line, the first 20 written out: header, ids, columns, values.
+        FaultyFileError: every fault by its line, the first 20 written out: header, ids, columns, values, rows.
     """
     faults, parts, line, expected = Faults(path), [], 2, 0
     with open(path, "rb") as file:
-        count = _header(file.readline(), faults)
+        count = _header(file.readline(LINE), faults, fits and fits[1])
         for block in _blocks(file):
             values = _fast(block, count, expected)
             if values is None:  # something is wrong, or spelt unusually: look line by line
@@ -93,14 +99,25 @@ def read_submission(path: str | Path) -> np.ndarray:
             else:
                 expected += len(values)
             line += block.count(b"\n")
+            if fits and line - 2 > fits[0]:
+                faults.add(fits[0] + 2, f"there are more rows than the {fits[0]} of the truth; the rest is not read")
+                break
             parts.append(values)
-    if not faults.count and not sum(map(len, parts)):
+    if line == 2:
         faults.add(2, "there are no rows after the header")
+    elif fits and line - 2 < fits[0]:
+        faults.add(line, f"the file ends after {line - 2} rows, the truth has {fits[0]}")
     faults.check()
     return np.concatenate(parts)
 
 
-def _header(text: bytes, faults: Faults) -> int:
+def values_of(path: str | Path) -> int:
+    """D by the header of a submission. Raises FaultyFileError where the header is wrong."""
+    with open(path, "rb") as file:
+        return _header(file.readline(LINE), Faults(path))
+
+
+def _header(text: bytes, faults: Faults, fits: int | None = None) -> int:
     """D of a header line; faults stop the reading, since nothing can be said of the rows."""
     names = text.decode("utf-8-sig", "replace").rstrip("\r\n").split(",")
     wanted = ["id", *map(str, range(len(names) - 1))]
@@ -109,14 +126,16 @@ def _header(text: bytes, faults: Faults) -> int:
         found = f"column {at + 1} is {names[at][:40]!r} instead of {wanted[at]!r}"
         found = found if len(names) > 1 else f"it has one column, {names[0][:40]!r}"
         faults.add(1, f"the header should be id,0,1,2,... without a gap; {found}")
-        faults.check()
+    elif fits and len(names) - 1 != fits:
+        faults.add(1, f"the header has {len(names) - 1} values a frame, the truth {fits}")
+    faults.check()
     return len(names) - 1
 
 
 def _blocks(file: BinaryIO) -> Iterator[bytes]:
     """The rest of a file in pieces of whole lines, each ended by a newline."""
     while block := file.read(BLOCK):
-        block += file.readline()
+        block += file.readline(LINE)
         block = block.replace(b"\r\n", b"\n")
         yield block if block.endswith(b"\n") else block + b"\n"
 
@@ -133,7 +152,7 @@ def _fast(block: bytes, count: int, expected: int) -> np.ndarray | None:
         return None
     starts = np.concatenate([[0], ends[:-1] + 1])
     length = (ends - starts).reshape(-1, count + 1)
-    if length.min() < 1 or length[:, 1:].max() > 3:
+    if length.min() < 1 or length[:, 1:].max() > 3 or length[:, 0].max() > 18:
         return None
     begin, stop = starts.reshape(length.shape)[:, 0], ends.reshape(length.shape)
     ids = [int(block[b:e]) for b, e in zip(begin.tolist(), stop[:, 0].tolist(), strict=True)]
@@ -147,7 +166,7 @@ def _fast(block: bytes, count: int, expected: int) -> np.ndarray | None:
 
 
 def _slow(block: bytes, count: int, line: int, expected: int, faults: Faults) -> tuple[np.ndarray, int]:
-    """The same line by line, every fault noted; returns the rows and the id that comes next."""
+    """The same line by line, every fault noted; returns the rows without any, and the id that comes next."""
     rows = []
     for at, text in enumerate(block.decode("utf-8", "replace").split("\n")[:-1], line):
         cells = text.split(",")
@@ -161,20 +180,27 @@ def _slow(block: bytes, count: int, line: int, expected: int, faults: Faults) ->
             faults.add(at, f"the id is {number}, {expected} was expected")
         if text.strip():  # after a gap the count goes on from what is there: one fault, not thousands
             expected = (expected if number is None else number) + 1
-        rows.append(_values(cells[1:], at, faults) if len(cells) == count + 1 else [0] * count)
+        if len(cells) == count + 1:
+            row = _values(cells[1:], at, faults)
+            if not faults.count:  # after a fault the values are of no use, and a row of blank lines would cost as much
+                rows.append(row)
     return np.array(rows, np.uint8).reshape(-1, count), expected
 
 
 def _values(cells: list[str], at: int, faults: Faults) -> list[int]:
-    values = [VALUES.get(cell, -1) for cell in cells]
-    for column in (i for i, value in enumerate(values) if value < 0):  # 007, or a fault
-        cell = cells[column]
-        values[column] = int(cell) if re.fullmatch("[0-9]{1,9}", cell) and int(cell) <= 255 else -1
+    values = [_value(cell) for cell in cells]
     if min(values) < 0:
         column, wrong = values.index(-1), values.count(-1)
         more = f" (and {wrong - 1} more in this line)" if wrong > 1 else ""
         faults.add(at, f"column {column} is {cells[column][:40]!r}, not a whole number from 0 to 255{more}")
-    return [max(0, value) for value in values]
+    return values
+
+
+@lru_cache(1024)  # the same cells come millions of times
+def _value(cell: str) -> int:
+    """0..255 (007 too), or -1."""
+    value = int(cell) if re.fullmatch("[0-9]{1,9}", cell) else -1
+    return value if value <= 255 else -1
 
 
 @dataclass(frozen=True)
@@ -207,23 +233,46 @@ def score(prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int], leng
     """
     channels_of(prediction.shape[1], size)
     for name, rows in (("submission", prediction), ("truth", truth)):
-        if length < 2 or len(rows) % length:
-            raise ValueError(f"The {name} has {len(rows)} rows: no whole sequences of {length} frames. See --length.")
+        whole_sequences(name, len(rows), length)
     if prediction.shape != truth.shape:
         told = " and ".join(f"{len(r) // length} sequences of {r.shape[1]} values a frame" for r in (prediction, truth))
         raise ValueError(f"Submission and truth differ: they have {told}.")
-    both = (rows.reshape(-1, length, rows.shape[1]) for rows in (prediction, truth))
-    return [_sequence(str(i), p, t, size) for i, (p, t) in enumerate(zip(*both, strict=True))]
+    own, copied = measured(prediction, truth, size, length), measured(copy_first(truth, length), truth, size, length)
+    both = enumerate(zip(own, copied, strict=True))
+    return [Sequence(str(i), p[1:], s[1:], cp[1:], cs[1:], given=float(p[0])) for i, ((p, s), (cp, cs)) in both]
 
 
-def _sequence(name: str, prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int]) -> Sequence:
+def whole_sequences(name: str, rows: int, length: int) -> int:
+    """How many sequences the rows are. Raises ValueError where they are no whole ones."""
+    if length < 2 or rows % length or not rows:
+        raise ValueError(f"The {name} has {rows} rows: no whole sequences of {length} frames. See --length.")
+    return rows // length
+
+
+def copy_first(truth: np.ndarray, length: int) -> np.ndarray:
+    """The baseline as rows: every sequence's first frame, again and again."""
+    return truth[::length].repeat(length, 0)
+
+
+def measured(prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int], length: int) -> np.ndarray:
+    """PSNR and SSIM of every frame, the given ones too, of rows that fit: (sequences, 2, length)."""
     import torch
 
-    shape = (1, len(truth), -1, *size)
-    p, t = (torch.from_numpy(np.require(rows, requirements=["C", "W"])).reshape(shape) for rows in (prediction, truth))
-    copied = t[:, :1].expand_as(t[:, 1:])
-    scores = [metric(a, t[:, 1:])[0].numpy() for a in (p[:, 1:], copied) for metric in (psnr, ssim)]
-    return Sequence(name, *scores, given=psnr(p[:, :1], t[:, :1]).item())
+    def film(rows: np.ndarray) -> torch.Tensor:
+        return torch.from_numpy(np.require(rows, requirements=["C", "W"])).reshape(1, length, -1, *size)
+
+    pairs = [(film(prediction[i : i + length]), film(truth[i : i + length])) for i in range(0, len(truth), length)]
+    return np.array([[metric(p, t)[0].numpy() for metric in (psnr, ssim)] for p, t in pairs])
+
+
+def not_given(given: Iterable[float]) -> list[str]:
+    """What to say of the sequences whose first frame is not the given one, from its PSNR."""
+    return [
+        f"the first frame of sequence {number} is not the given one ({value:.1f} dB apart):"
+        " are the values in C, H, W order, and the sequences in order?"
+        for number, value in enumerate(given)
+        if value < GIVEN
+    ]
 
 
 def channels_of(values: int, size: tuple[int, int]) -> int:

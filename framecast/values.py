@@ -123,12 +123,12 @@ class Gaussian:
     log_variance: torch.Tensor
 
     def sample(self, noise: torch.Tensor) -> torch.Tensor:
-        """mean + sigma * noise with sigma = exp(log_variance / 2) (Kingma and Welling 2014, section 2.4)."""
+        """mean + sigma * noise with sigma = exp(log_variance / 2) (Kingma, Welling 2014, 2.4); derivation (8)."""
         return self.mean + (0.5 * self.log_variance).exp() * noise
 
     def kl(self, prior: Gaussian | None = None) -> torch.Tensor:
         """KL(self || prior) in nats per latent value, same shape; prior None is N(0, I) (Kingma, Welling 2014, B)."""
-        if prior is None:
+        if prior is None:  # derivation (7); with a prior, derivation (6)
             return 0.5 * (self.mean.square() + self.log_variance.exp() - 1 - self.log_variance)
         gap = self.log_variance - prior.log_variance
         distance = (self.mean - prior.mean).square() * (-prior.log_variance).exp()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from framecast.cli import main
+from framecast.sources._files import FaultyFileError
 from framecast.submission import BLOCK, channels_of, read_submission, score, truth_of, write_submission
 
 H, W, T = 12, 16, 5
@@ -115,6 +117,12 @@ def test_windows_line_ends_and_mark(tmp_path: Path) -> None:
             ["line 2: column 0 is '256', not a whole number from 0 to 255 (and 1 more in this line)"],
         ),
         ("id,0,1\n0,,2\n", ["line 2: column 0 is '', not a whole number from 0 to 255"]),
+        ("id,0,1\n0,007,2\n1,0007,0256\n", ["line 3: column 1 is '0256', not a whole number from 0 to 255"]),
+        (
+            f"id,0,1\n{5000 * '9'},1,2\n1,1,2\n",
+            [f"line 2: the id is '{40 * '9'}', a whole number was expected (0)"],
+        ),
+        ("id;0;1\n0;1;2\n", ["line 1: the header should be id,0,1,2,... without a gap; it has one column, 'id;0;1'"]),
         ("id,0,1\n0, 1,2\n", ["line 2: column 0 is ' 1', not a whole number from 0 to 255"]),
         ("id,0,1\n0,\u0661,2\n", ["line 2: column 0 is '\u0661', not a whole number from 0 to 255"]),
     ],
@@ -124,6 +132,44 @@ def test_every_fault_by_its_line(tmp_path: Path, text: str, faults: list[str]) -
     with pytest.raises(ValueError) as caught:
         read_submission(tmp_path / "s.csv")
     assert [line.strip() for line in str(caught.value).splitlines()[1:]] == faults
+
+
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("id,0\n0,1\n1,1\n", ["line 1: the header has 1 values a frame, the truth 2"]),
+        ("id,0,1\n0,1,2\n", ["line 3: the file ends after 1 rows, the truth has 2"]),
+        ("id,0,1\n", ["line 2: there are no rows after the header"]),
+        (
+            "id,0,1\n0,1,2\n1,1,2\n2,1,2\n3,1,2\n",
+            ["line 4: there are more rows than the 2 of the truth; the rest is not read"],
+        ),
+        (
+            "id,0,1\n0,1,x\n",
+            [
+                "line 2: column 1 is 'x', not a whole number from 0 to 255",
+                "line 3: the file ends after 1 rows, the truth has 2",
+            ],
+        ),
+    ],
+)
+def test_what_does_not_fit_the_truth_is_a_fault_by_its_line(tmp_path: Path, text: str, faults: list[str]) -> None:
+    (tmp_path / "s.csv").write_text(text)
+    with pytest.raises(FaultyFileError) as caught:
+        read_submission(tmp_path / "s.csv", (2, 2))
+    assert caught.value.lines == faults
+
+
+def test_faulty_rows_take_no_memory(tmp_path: Path) -> None:
+    """A spreadsheet puts blank lines at the end; kept as rows of zeros, these would be a gigabyte."""
+    header = ",".join(["id", *map(str, range(6144))])
+    (tmp_path / "s.csv").write_text(header + "\n" * 20_000)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match="has 19999 faults"):
+        read_submission(tmp_path / "s.csv")
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 50e6
 
 
 def test_many_faults_are_counted(tmp_path: Path) -> None:
@@ -244,6 +290,15 @@ def test_a_wrong_file_is_status_1(tmp_path: Path, films: np.ndarray, capsys: pyt
     said = capsys.readouterr().err
     assert "framecast score: " in said
     assert "line 5: the id is 4, 3 was expected" in said and "line 11: 2 columns, the header has 577" in said
+
+
+def test_a_truth_of_broken_sequences_is_not_the_submission_s_fault(
+    tmp_path: Path, films: np.ndarray, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_submission(tmp_path / "s.csv", films)
+    write_submission(tmp_path / "truth.csv", films.reshape(1, 2 * T, H, W, 3)[:, :-1])
+    assert main(["score", str(tmp_path / "s.csv"), "--truth", str(tmp_path / "truth.csv"), *SIZES]) == 1
+    assert "The truth has 9 rows: no whole sequences of 5 frames" in capsys.readouterr().err
 
 
 def test_wrong_options_are_status_2(capsys: pytest.CaptureFixture[str]) -> None:

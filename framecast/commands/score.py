@@ -11,21 +11,31 @@ EXAMPLE = "framecast score out/submission.csv --truth data/dance"
 
 
 def run(arguments: list[str]) -> int:
-    what = "Checks a submission.csv, every fault by its line, and scores its frames against the truth."
+    what = (
+        "Checks a submission.csv, every fault by its line, and scores its frames against the truth; with --board,"
+        " all hand-ins of a folder, ranked."
+    )
     parser = Parser("score", what, EXAMPLE)
-    parser.add_argument("submission", type=str, help="the file: id and C x H x W values 0..255 of a frame in each row")
+    told = "the file: id and C x H x W values 0..255 of a frame in each row"
+    parser.add_argument("submission", type=str, nargs="?", default=None, help=told)
+    parser.add_argument("--board", type=str, default=None, help="a folder of NAME.csv or NAME/submission.csv instead")
     parser.add_argument("--truth", type=str, required=True, help="a .csv like it, or ROOT with test/test_truth/0/*.png")
     parser.add_argument("--size", type=str, default="32x64", help="HEIGHTxWIDTH of the frames (default: 32x64)")
     parser.add_argument(
         "--length", type=int, default=630, help="frames of a sequence, the given one too (default: 630)"
     )
-    parser.add_argument("--out", type=str, default=None, help=".json or .csv for the numbers of every frame")
+    parser.add_argument("--out", type=str, default=None, help=".json or .csv: every frame; of a board .html (and .csv)")
     options = parser.parse(arguments)
     if options.length < 2:
         parser.error(f"--length must be 2 or more (a given frame, one to score), not {options.length}")
-    if options.out and Path(options.out).suffix not in (".json", ".csv"):
-        parser.error(f"--out is a .json or .csv file, not {options.out}")
-    score(options)
+    if (options.submission is None) == (options.board is None):
+        parser.error("give either a submission.csv, or the folder of all hand-ins with --board DIR")
+    allowed = (".json", ".csv") if options.board is None else (".html",)
+    if options.out and Path(options.out).suffix not in allowed:
+        parser.error(f"--out is a {' or '.join(allowed)} file, not {options.out}")
+    if options.board and options.out and Path(options.board).resolve() in Path(options.out).resolve().parents:
+        parser.error(f"--out {options.out} lies among the hand-ins, and would be taken for one; put it elsewhere")
+    (score if options.board is None else board)(options)
     return 0
 
 
@@ -35,20 +45,50 @@ def score(options: Any) -> list[Any]:
     from framecast.values import size_of
 
     size = size_of(options.size) or (32, 64)
-    rows = submission.read_submission(options.submission)
-    channels = submission.channels_of(rows.shape[1], size)
+    channels = submission.channels_of(submission.values_of(options.submission), size)
     truth = submission.truth_of(options.truth, size, channels, options.length)
+    submission.whole_sequences("truth", len(truth), options.length)
+    rows = submission.read_submission(options.submission, truth.shape)
     scored = submission.score(rows, truth, size, options.length)
     shape = f"{channels} x {size[0]} x {size[1]}"
     print(f"{options.submission}: {len(scored)} sequences of {options.length} frames ({shape}), no fault")
     show(scored)
     print(f"Mean of the PSNR of {options.length - 1} frames: the first one of a sequence was given and does not count.")
-    for one in (one for one in scored if one.given < 35):
-        off = f"the first frame of sequence {one.name} is not the given one ({one.given:.1f} dB apart)"
-        print(f"Note: {off}: are the values in C, H, W order, and the sequences in order?")
+    for note in submission.not_given(one.given for one in scored):
+        print(f"Note: {note}")
     if options.out:
         print(f"Every frame's numbers are in {write(Path(options.out), scored, options)}")
     return scored
+
+
+def board(options: Any) -> None:
+    """All hand-ins of a folder: ranked, printed, and written as a page with a .csv beside it."""
+    from datetime import datetime
+
+    from framecast import board, progress, submission
+    from framecast.report.board import write_page
+    from framecast.values import size_of
+
+    size = size_of(options.size) or (32, 64)
+    board.hand_ins(Path(options.board))  # an empty folder is said before a truth is read
+    truth = submission.truth_of(options.truth, size, length=options.length)
+    submission.channels_of(truth.shape[1], size)
+    submission.whole_sequences("truth", len(truth), options.length)
+    made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
+    with progress.bar("hand-ins", " files") as update:
+        made_of = (Path(options.board), truth, size, options.length, made, update, [Path(options.truth)])
+        found = board.collect(*made_of)
+    header, rows = board.lines(found)
+    print(table(rows, header))
+    print(f"Mean of the PSNR of {options.length - 1} frames: the first one of a sequence was given and does not count.")
+    for row in found.rows:
+        for note in row.notes:
+            print(f"Note: {row.name}: {note}")
+    for one in found.refused:
+        print("\n  ".join([f"Not ranked: {one.name}", *one.faults]))
+    if options.out:
+        out = write_page(Path(options.out), found)
+        print(f"The board is {out}, and its numbers {board.write_csv(out.with_suffix('.csv'), found)}")
 
 
 def show(scored: list[Any]) -> None:

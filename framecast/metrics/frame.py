@@ -115,8 +115,13 @@ def drift(per_frame: Tensor | np.ndarray | Sequence[float]) -> float:
             f"Drift is of one series (T,) with at least one frame; this has the shape {series.shape}. "
             "Of a batch (B, T), take one row or the mean over B first."
         )
-    ends = 100 if series.size >= 200 else max(1, series.size // 3)
-    return float(series[:ends].mean() - series[-ends:].mean())
+    count = ends(series.size)
+    return float(series[:count].mean() - series[-count:].mean())
+
+
+def ends(frames: int) -> int:
+    """How many frames of a series are its beginning and its end: a hundred, or a third of a short one."""
+    return 100 if frames >= 200 else max(1, frames // 3)
 
 
 def _psnr_of_frames(prediction: Tensor, truth: Tensor) -> Tensor:

@@ -1,7 +1,8 @@
 """`pose_cvae`: the course's system A, with its layer names and parameter count.
 
 The posterior sees the frame to be drawn and its label; the decoder sees the previous frame's features, the label's,
-and z. Every true frame and every label is encoded once, and with true frames fed all of a clip is decoded at once.
+and z: no frame sees an older latent, so the bound is the sum of single frames' bounds, derivation (5). Every true frame
+and every label is encoded once, and with true frames fed all of a clip is decoded at once.
 """
 
 from __future__ import annotations

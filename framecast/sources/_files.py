@@ -18,6 +18,14 @@ LARGEST = float(np.finfo(np.float32).max)
 SHOWN = 20  # faults that are written out; the others are counted
 
 
+class FaultyFileError(ValueError):
+    """A file with faults; `lines` are they, the first ones written out."""
+
+    def __init__(self, head: str, lines: list[str]) -> None:
+        super().__init__("\n  ".join([head, *lines]))
+        self.lines = lines
+
+
 class Faults:
     """What is wrong with a text file, by line; all of it is said at once, since mending one by one takes for ever."""
 
@@ -28,14 +36,14 @@ class Faults:
         """Notes a fault; lines count from 1."""
         self.count += 1
         if len(self.lines) < SHOWN:
-            self.lines.append(f"  line {line}: {what}")
+            self.lines.append(f"line {line}: {what}")
 
     def check(self) -> None:
-        """Raises ValueError with the first faults and the number of all, where there are any."""
+        """Raises FaultyFileError with the first faults and the number of all, where there are any."""
         if self.count:
-            more = [f"  and {self.count - SHOWN} more"] if self.count > SHOWN else []
+            more = [f"and {self.count - SHOWN} more"] if self.count > SHOWN else []
             many = "1 fault" if self.count == 1 else f"{self.count} faults"
-            raise ValueError("\n".join([f"{self.path} has {many}:", *self.lines, *more]))
+            raise FaultyFileError(f"{self.path} has {many}:", [*self.lines, *more])
 
 
 def pictures_of(path: str | Path, channels: int = 3) -> np.ndarray:

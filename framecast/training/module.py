@@ -98,7 +98,7 @@ class TrainingModule(LightningModule):
             raise FloatingPointError("the gradient")
 
     def _forced(self, ratio: float, clips: int, frames: int, generator: torch.Generator) -> Tensor:
-        """(B, T) bool: where the truth is fed. One draw per epoch, batch, clip or frame."""
+        """(B, T) bool: where the truth is fed, m of derivation (10). One draw per epoch, batch, clip or frame."""
         if not self.model.feeds_back:
             ratio = 1.0
         draw = self.settings.tfr_draw
