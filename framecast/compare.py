@@ -32,13 +32,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A results.json: its rules, the hash of them, and its rows."""
+    """A results.json: its rules, the hash of them, its rows, and all that it holds."""
 
     file: Path
     name: str
     rules: dict[str, Any]
     hash: str
     rows: list[Measured]
+    data: dict[str, Any]
 
 
 def load(path: str | Path) -> Loaded:
@@ -57,7 +58,7 @@ def load(path: str | Path) -> Loaded:
         raise ValueError(f"{file} is no results.json of framecast evaluate, or damaged. Score the run again.") from None
     record = data.get("protocol")
     rules = protocols.checked(record, str(file))
-    return Loaded(file, record["name"], rules, record["hash"], rows)
+    return Loaded(file, record["name"], rules, record["hash"], rows, data)
 
 
 def _file(path: Path) -> Path:

@@ -52,6 +52,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     from framecast import checkpoint
     from framecast import diagnose as diagnosis
     from framecast import evaluate as evaluation
+    from framecast.report.kept import keep
     from framecast.report.run import draw, training_figures
     from framecast.store import Store
     from framecast.training.run import described, pick_device, provenance
@@ -99,10 +100,12 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         "horizon": options.horizon,
         "seed": options.seed,
         "size": [store.spec.height, store.spec.width],
+        "fps": store.spec.fps,
         "made_with": provenance(),
     }
     if diagnoses:
         about["diagnosis"] = {who: found.to_dict() for who, found in diagnoses.items()}
+    about["films"] = keep(result, out)
     evaluation.write_json(out / "results.json", evaluation.record(result, about))
     files = draw(result, out, store.spec.fps)
     for run in runs:

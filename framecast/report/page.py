@@ -1,0 +1,333 @@
+"""One self-contained page of runs: looked at on a phone, handed in, shown. It asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from framecast import protocols
+from framecast.report import contents, words
+from framecast.report.folders import Run
+from framecast.report.panels import inferno
+
+STATIC = Path(__file__).parent / "static"
+TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "psnr less the first's": "PSNR less the first's (dB)"}
+UNITS = {"mse": "mean squared error", "calibrated": "nats per pixel value", "learned": "nats per pixel value"}
+GAIN = 3  # of the error pictures
+
+
+def page(runs: list[Run], title: str) -> str:
+    """The whole page.
+
+    Args:
+        runs: of `folders.find`.
+        title: of the page.
+    """
+    groups, latents, curves = contents.groups(runs), contents.latents(runs), contents.training(runs)
+    films = contents.films(groups)
+    shown = {
+        "series": _series(runs, groups),
+        "groups": [_curves(group) for group in groups],
+        "training": curves,
+        "unit": _unit(runs),
+        "films": films.films,
+        "sheets": films.sheets,
+        "latents": latents,
+        "inferno": inferno().tobytes().hex(),
+        "gain": GAIN,
+    }
+    sections = [
+        _notices(runs),
+        _scores(groups),
+        _films(films, groups),
+        _frames(groups),
+        _training(runs, curves),
+        _latents(latents),
+        _made(runs, groups),
+    ]
+    head = _head(runs, groups, title)
+    return _document(title, head + "".join(sections), json.dumps(shown, separators=(",", ":")))
+
+
+def _document(title: str, body: str, data: str) -> str:
+    """Head and body, with a policy that lets nothing in but what is written here."""
+    style, script = (_static(kind) for kind in ("css", "js"))
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+    inert = data.replace("<", "\\u003c")  # no name can end the element that it stands in
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{escape(title)}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+{body}
+</main>
+<script type="application/json" id="data">{inert}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _static(kind: str) -> str:
+    """The files of one kind, in order of their names."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(STATIC.glob(f"*.{kind}")))
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+# --- data ----------------------------------------------------------------------------------------------------------
+
+
+def _series(runs: list[Run], groups: list[contents.Group]) -> dict[str, int]:
+    """A colour for each name, the same in all figures; copy baselines have their own, grey."""
+    rows = [row.label for group in groups for row in group.rows if not row.copy]
+    names = dict.fromkeys([*rows, *(run.label for run in runs)])
+    return {name: number for number, name in enumerate(names)}
+
+
+def _curves(group: contents.Group) -> dict[str, Any]:
+    lines = [{"label": row.label, "copy": row.copy, "psnr": row.curve()} for row in group.rows]
+    about = {"fps": group.first.data.get("fps"), "context": group.first.data.get("context", 1)}
+    return {"lines": lines, "whiskers": contents.whiskers(group), **about}
+
+
+def _unit(runs: list[Run]) -> str:
+    """Of the losses that are drawn on one axis."""
+    units = {UNITS.get(str(run.config.get("objective")), "") for run in runs if run.columns}
+    return units.pop() if len(units) == 1 else "unit of each objective"
+
+
+# --- sections ------------------------------------------------------------------------------------------------------
+
+
+def _head(runs: list[Run], groups: list[contents.Group], title: str) -> str:
+    when = datetime.now().astimezone().strftime("%d %B %Y, %H:%M")
+    models = sorted({str(run.config["model"]) for run in runs if "model" in run.config})
+    told = [f"{len(runs)} run{'s' * (len(runs) > 1)}", *(["model " + ", ".join(models)] if models else []), when]
+    lead = ""
+    if groups:
+        rows = sorted((w for w in contents.whiskers(groups[0]) if not w["copy"]), key=lambda w: -w["mean"])
+        copies = [w for w in contents.whiskers(groups[0]) if w["copy"]]
+        if rows:
+            best = f"<strong>{escape(rows[0]['label'])}</strong> predicts at <strong>{rows[0]['mean']:.2f} dB</strong>"
+            beside = f"; copying scores {max(c['mean'] for c in copies):.2f} dB" if copies else ""
+            lead = f'<p class="lead">{"The best, " if len(rows) > 1 else ""}{best}{beside}.</p>'
+    return f'<header><h1>{escape(title)}</h1><p class="quiet">{escape(" · ".join(told))}</p>{lead}</header>'
+
+
+def _section(name: str, title: str, body: str) -> str:
+    return f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' if body else ""
+
+
+def _notices(runs: list[Run]) -> str:
+    items = [(run.label, text) for run in runs for text in ([run.state] if run.state else []) + run.notes]
+    told = "".join(f"<li><strong>{escape(label)}</strong>: {escape(text)}</li>" for label, text in items)
+    return f'<aside class="notices" aria-label="What is missing"><ul>{told}</ul></aside>' if told else ""
+
+
+def _scores(groups: list[contents.Group]) -> str:
+    parts = []
+    if len(groups) > 1:
+        parts.append("<p>These were scored by different rules, so they do not stand in one table.</p>")
+    for number, group in enumerate(groups):
+        header, lines = group.table()
+        several = sum(not row.copy for row in group.rows) > 1
+        kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
+        names = [TITLES.get(name, name) for name in header]
+        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept]) for line in lines)
+        heads = "".join(f'<th scope="col">{escape(names[k])}</th>' for k in kept)
+        some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
+        one = "Of one sequence: there is no interval."
+        parts.append(
+            f"<h3>{escape(words.rules(group))}</h3>"
+            f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
+            f'<table class="scores"><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>'
+            f'<p class="quiet">{some if group.videos > 1 else one}</p>{_published(group)}'
+        )
+    return _section("scores", "Scores", "".join(parts))
+
+
+def _row(line: list[str], names: list[str]) -> str:
+    """A line of the table; every cell knows its column, for phones."""
+    first, *rest = line
+    cells = "".join(
+        f'<td data-name="{escape(name)}">{_interval(cell)}</td>' for cell, name in zip(rest, names[1:], strict=True)
+    )
+    return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
+
+
+def _interval(cell: str) -> str:
+    """`mean (low to high)` with the interval in a softer voice, and without one that is no interval."""
+    mean, _, interval = cell.partition(" (")
+    low, _, high = interval.rstrip(")").partition(" to ")
+    return escape(mean) + (f" <small>({escape(low)} to {escape(high)})</small>" if low != high else "")
+
+
+def _published(group: contents.Group) -> str:
+    """The rows that belong to a built-in protocol, and in what the results above were made otherwise."""
+    known = protocols.BUILT_IN.get(group.first.name)
+    if known is None or not known.published:
+        return ""
+    rows = "".join(
+        f"<li>{escape(row.who)}: {escape(', '.join(f'{key} {value:g}' for key, value in row.scores.items()))}"
+        f" <small>({escape(row.source)}{', read second-hand' if row.second_hand else ''})</small></li>"
+        for row in known.published
+    )
+    own = protocols.differences(known.rules(), group.first.rules)
+    told = "; ".join(f"{key} {here!r} for {there!r}" for key, (there, here) in own.items() if key != "recordings")
+    other = f"<p>The results above differ from that protocol in: {escape(told)}.</p>" if told else ""
+    return f"<details><summary>Published under {escape(known.name)}</summary><ul>{rows}</ul>{other}</details>"
+
+
+def _films(films: contents.Shown, groups: list[contents.Group]) -> str:
+    if not films.films:
+        return ""
+    notes = "".join(f'<p class="quiet">{escape(text)}</p>' for text in films.words)
+    sampled = any(group.first.rules.get("samples", 1) > 1 for group in groups)
+    best = '<p class="quiet">Of many samples the best by PSNR is shown, with its own curve.</p>' if sampled else ""
+    player = """<div class="player" id="player" tabindex="0" role="group" aria-label="Player">
+<div class="choices"><label>Setting <select id="setting"></select></label>
+<label>Sequence <select id="sequence"></select></label></div>
+<div class="panes" id="panes"></div>
+<div class="transport"><button id="play" type="button" aria-label="Play">▶</button>
+<input id="scrub" type="range" min="0" value="0" step="1" aria-label="Frame">
+<output id="where" for="scrub"></output></div>
+<div class="chart" id="curve"></div>
+<p class="quiet keys">Space plays, ← and → step, Home and End jump. The curve can be dragged.</p></div>"""
+    strips = '<div id="strips"></div>'
+    return (
+        _section("films", "Truth, prediction, error", player + best + notes)
+        + _section("best-and-worst", "Best and worst sequences", strips)
+    )  # fmt: skip
+
+
+def _frames(groups: list[contents.Group]) -> str:
+    several = len(groups) > 1
+    parts = (
+        (f"<h3>{escape(words.rules(group))}</h3>" if several else "")
+        + f'<figure><div class="legend" data-legend="{number}"></div>'
+        f'<div class="chart" data-chart="frames" data-group="{number}"></div></figure>'
+        for number, group in enumerate(groups)
+    )
+    return _section("frames", "PSNR of every predicted frame", "".join(parts))
+
+
+def _training(runs: list[Run], curves: list[dict[str, Any]]) -> str:
+    if not curves:
+        return ""
+    note = (
+        "β and the teacher forcing ratio are drawn by the schedules themselves; dotted: still to come. Of long runs a"
+        " point is the mean of its neighbours."
+    )
+    unused = [run.label for run in runs if run.config.get("model") and not _feeds_back(str(run.config["model"]))]
+    if unused:
+        note += f" {', '.join(unused)}: no frame is fed back, so that ratio changes nothing."
+    return _section(
+        "training",
+        "Training",
+        '<figure><div class="legend" data-legend="training"></div><div class="grid" data-chart="training"></div>'
+        f'<figcaption class="quiet">{escape(note)}</figcaption></figure>',
+    )
+
+
+def _feeds_back(model: str) -> bool:
+    from framecast import models
+
+    return model not in models.available() or models.find(model).feeds_back
+
+
+def _latents(latents: list[dict[str, Any]]) -> str:
+    parts = []
+    for number, seen in enumerate(latents):
+        told = "".join(f"<li>{escape(str(line).strip())}</li>" for line in seen["words"])
+        bars = f'<div class="chart" data-chart="latent" data-latent="{number}"></div>' if seen["kl"] else ""
+        units = f'<p class="quiet">{seen["active"]} of {len(seen["kl"])} units active</p>' if seen["kl"] else ""
+        name = escape(seen["label"])
+        parts.append(
+            f'<figure><h3><i class="swatch" data-series="{name}"></i>{name}</h3>{units}{bars}<ul>{told}</ul></figure>'
+        )
+    command = "<code>framecast evaluate RUN --data STORE --diagnose</code>"
+    absent = f"<p>Not looked at yet. KL of each dimension, active units and what they mean: {command}</p>"
+    return _section("latent", "Is the latent used?", f'<div class="grid">{"".join(parts)}</div>' if parts else absent)
+
+
+# --- what was run --------------------------------------------------------------------------------------------------
+
+
+def _made(runs: list[Run], groups: list[contents.Group]) -> str:
+    parts = [_differences(runs), *(_run(run) for run in runs)]
+    for group in groups:
+        first = group.first
+        rules = {"name": first.name, "hash": first.hash, **first.rules, "data": first.rules.get("data")}
+        parts.append(f"<details><summary>Protocol {escape(first.name)} ({escape(first.hash)})</summary>")
+        parts.append(f"{_pairs(rules)}</details>")
+    return _section("made", "What was run", "".join(parts))
+
+
+def _differences(runs: list[Run]) -> str:
+    """The settings that are not the same in all runs: what a study varies."""
+    flat = [_flat({k: v for k, v in run.config.items() if k != "made_with"}) for run in runs]
+    keys = [key for key in dict.fromkeys(k for f in flat for k in f) if len({str(f.get(key)) for f in flat}) > 1]
+    if len(runs) < 2 or not keys:
+        return ""
+    heads = "".join(f'<th scope="col">{escape(key)}</th>' for key in keys)
+    rows = "".join(
+        f'<tr><th scope="row">{escape(run.label)}</th>'
+        + "".join(f'<td data-name="{escape(key)}">{escape(str(f.get(key, "")))}</td>' for key in keys)
+        + "</tr>"
+        for run, f in zip(runs, flat, strict=True)
+    )
+    table = f'<table class="settings"><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    return f"<h3>In what the runs differ</h3>{table}"
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return found
+
+
+def _run(run: Run) -> str:
+    made = run.config.get("made_with")
+    made = made if isinstance(made, dict) else {}
+    facts = {"folder": str(run.folder), "cost": words.cost(run), **made}
+    for result in run.results:
+        done = result.data.get("frames_per_second") or {}
+        speed = ", ".join(f"{who} {value:,.0f} frames/s" for who, value in done.items())
+        facts[f"scored {result.data.get('split', '')}"] = f"{result.file.parent.name}; {speed or 'speed not recorded'}"
+    settings = {key: value for key, value in run.config.items() if key != "made_with"}
+    text = yaml.safe_dump(settings, sort_keys=False) if settings else "no config.yaml"
+    name = escape(run.label)
+    return (
+        f'<details><summary><i class="swatch" data-series="{name}"></i>{name}'
+        f" <small>{escape(words.cost(run))}</small></summary>"
+        f"{_pairs(facts)}<pre>{escape(text)}</pre></details>"
+    )
+
+
+def _pairs(facts: dict[str, Any]) -> str:
+    """Names and values; what is empty is not shown."""
+    shown: Iterable[tuple[str, Any]] = ((k, v) for k, v in facts.items() if v not in ("", None))
+    return "<dl>" + "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in shown) + "</dl>"
