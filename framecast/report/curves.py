@@ -113,8 +113,14 @@ def schedule(run: Run, name: str) -> Points:
     clock = Clock(run)
     if clock.end <= 0:
         return []
-    values = [[round(x, 2), short(drawn(clock.at(x)))] for x in np.linspace(0, clock.end, DENSE + 1).tolist()]
-    return [p for k, p in enumerate(values) if not 0 < k < DENSE or not values[k - 1][1] == p[1] == values[k + 1][1]]
+    grid = np.unique(np.r_[np.linspace(0, clock.end, DENSE + 1), clock.last]).tolist()
+    values = [[round(x, 2), short(drawn(clock.at(x)))] for x in grid]
+    last = len(values) - 1
+    return [
+        p
+        for k, p in enumerate(values)
+        if k in (0, last) or grid[k] == clock.last or not values[k - 1][1] == p[1] == values[k + 1][1]
+    ]
 
 
 def mean_over_videos(curves: list[list[float]]) -> list[float]:

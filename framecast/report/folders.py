@@ -103,10 +103,10 @@ def _read(folder: Path, label: str) -> Run:
             run.results.append(compare.load(file))
         except ValueError as error:
             run.notes.append(f"An evaluation is left out. {error}")
-    if not run.results:
+    if not run.results and "still going" not in run.state:
         data, split = run.config.get("data", "STORE"), "val"
         run.notes.append(f"Not scored yet. To score it: framecast evaluate {folder} --data {data} --split {split}")
-    elif not any(result.data.get("films") for result in run.results):
+    elif run.results and not any(result.data.get("films") for result in run.results):
         run.notes.append(
             "Scored before framecast kept films, so there are none to play. Score the run again to have them."
         )
@@ -162,7 +162,7 @@ def _diagnoses(run: Run) -> None:
 
 def share(run: Run) -> float:
     """How far training came, in [0, 1]."""
-    if run.cost.get("finished"):
+    if run.cost.get("state") == "finished":
         return 1.0
     config, steps, slack = run.config, run.columns.get("step") or [0.0], float(run.config.get("log_every") or 1)
     if config.get("steps"):
@@ -190,10 +190,12 @@ def state(run: Run) -> str:
     far = f"not finished: step {steps:,}, {done:.0%} of its training."
     file = run.folder / "metrics.csv"
     since = time.time() - (file if file.is_file() else run.folder / CONFIG).stat().st_mtime
-    if since < ALIVE:
-        return f"{far} Its last row is {max(0, since):.0f} s old, so it is probably still going."
     again = f"framecast train --resume {run.folder}"
     go_on = again if (run.folder / "checkpoints" / "last.ckpt").is_file() else "train it anew; there is no checkpoint"
+    if run.cost.get("state") == "stopped" and run.cost.get("step", 0) >= steps:
+        return f"{far} It was stopped by hand and has saved itself. To go on: {go_on}"
+    if since < ALIVE:
+        return f"{far} Its last row is {max(0, since):.0f} s old, so it is probably still going."
     return f"{far} Its last row is {_ago(since)} old: it was interrupted, or died. To go on: {go_on}"
 
 

@@ -162,7 +162,7 @@ def _scores(groups: list[contents.Group]) -> str:
         parts.append(
             f"<h3>{escape(words.rules(group))}</h3>"
             f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
-            f'<table class="scores"><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table>'
+            f'<div class="scroll"><table class="scores"><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div>'
             f'<p class="quiet">{some if group.videos > 1 else one}</p>{_published(group)}'
         )
     return _section("scores", "Scores", "".join(parts))
@@ -172,7 +172,7 @@ def _row(line: list[str], names: list[str]) -> str:
     """A line of the table; every cell knows its column, for phones."""
     first, *rest = line
     cells = "".join(
-        f'<td data-name="{escape(name)}">{_interval(cell)}</td>' for cell, name in zip(rest, names[1:], strict=True)
+        f'<td data-name="{escape(name)}"><span>{_interval(cell)}</span></td>' for cell, name in zip(rest, names[1:], strict=True)
     )
     return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
 
@@ -215,7 +215,7 @@ def _films(films: contents.Shown, groups: list[contents.Group]) -> str:
 <output id="where" for="scrub"></output></div>
 <div class="chart" id="curve"></div>
 <p class="quiet keys">Space plays, ← and → step, Home and End jump. The curve can be dragged.</p></div>"""
-    strips = '<div id="strips"></div>'
+    strips = f'<p class="quiet">From above: truth, prediction, error × {GAIN}.</p><div id="strips"></div>'
     return (
         _section("films", "Truth, prediction, error", player + best + notes)
         + _section("best-and-worst", "Best and worst sequences", strips)
@@ -294,11 +294,11 @@ def _differences(runs: list[Run]) -> str:
     heads = "".join(f'<th scope="col">{escape(key)}</th>' for key in keys)
     rows = "".join(
         f'<tr><th scope="row">{escape(run.label)}</th>'
-        + "".join(f'<td data-name="{escape(key)}">{escape(str(f.get(key, "")))}</td>' for key in keys)
+        + "".join(f'<td data-name="{escape(key)}"><span>{escape(str(f.get(key, "")))}</span></td>' for key in keys)
         + "</tr>"
         for run, f in zip(runs, flat, strict=True)
     )
-    table = f'<table class="settings"><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table>'
+    table = f'<div class="scroll"><table class="settings"><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     return f"<h3>In what the runs differ</h3>{table}"
 
 

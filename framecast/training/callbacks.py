@@ -77,15 +77,15 @@ class Keeper(Callback):
             trainer.should_stop = True
         if seconds - self._saved > self.every:
             self._saved = seconds
-            self._save(trainer, pl_module)
+            self._save(trainer, pl_module, "training")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
-        self._save(trainer, pl_module, finished=not self.interrupted)
+        self._save(trainer, pl_module, "stopped" if self.interrupted else "finished")
 
-    def _save(self, trainer: Trainer, module: TrainingModule, finished: bool = False) -> None:
+    def _save(self, trainer: Trainer, module: TrainingModule, state: str) -> None:
         save(trainer, self.last, self.hint)
-        cost.write(self.folder, self._before, module.seconds(), trainer.global_step, finished)
+        cost.write(self.folder, self._before, module.seconds(), trainer.global_step, state)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
         for number, handler in getattr(self, "_handlers", {}).items():

@@ -23,7 +23,7 @@ def read(folder: Path) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def write(folder: Path, before: dict[str, Any], seconds: float, step: int, finished: bool) -> None:
+def write(folder: Path, before: dict[str, Any], seconds: float, step: int, state: str) -> None:
     """Adds this part to those before it.
 
     Args:
@@ -31,7 +31,7 @@ def write(folder: Path, before: dict[str, Any], seconds: float, step: int, finis
         before: of `read`, when this part began.
         seconds: of training, the parts before included.
         step: where the run stands.
-        finished: all that was asked for is done.
+        state: "training", "finished" or "stopped" (by Ctrl-C, after saving).
     """
     threads = torch.get_num_threads()
     own = max(0.0, seconds - before.get("seconds", 0.0))
@@ -40,7 +40,7 @@ def write(folder: Path, before: dict[str, Any], seconds: float, step: int, finis
         "core_minutes": round(before.get("core_minutes", 0.0) + own * threads / 60, 3),
         "peak_memory_mb": max(before.get("peak_memory_mb", 0), _peak()),
         "step": step,
-        "finished": finished,
+        "state": state,
     }
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         gpu = round(torch.cuda.max_memory_allocated() / 1e6)

@@ -91,7 +91,7 @@ function chart(host, spec) {
     const positive = ys.filter((v) => v > 0);
     const log = spec.y.log && positive.length && Math.min(...ys) >= 0 && Math.max(...positive) > 10 * Math.min(...positive);
     const [y0, y1] = spec.y.limits || limits(log ? positive : ys, log);
-    const xs = all.map((p) => p[0]), x0 = spec.x.from ?? Math.min(...xs), x1 = Math.max(...xs, x0 + 1e-9);
+    const xs = all.map((p) => p[0]), x0 = spec.x.from ?? Math.min(...xs), x1 = Math.max(spec.x.to ?? Math.max(...xs), x0 + 1e-9);
     const marks = (log ? logTicks(y0, y1) : ticks(y0, y1, height < 180 ? 3 : 5));
     box.left = Math.max(34, 12 + 7 * Math.max(...marks.map((v) => number(v).length)));
     if (spec.y.label) box.left += 16;
@@ -103,7 +103,7 @@ function chart(host, spec) {
       svg.append(make("text", { x: box.left - 7, y: Y(v) + 4, "text-anchor": "end" }, number(v)));
     }
     svg.append(make("line", { x1: box.left, x2: width - box.right, y1: height - box.bottom, y2: height - box.bottom, class: "axis" }));
-    for (const v of ticks(x0, x1, Math.max(2, (width - box.left) / 90), spec.x.whole))
+    for (const v of ticks(x0, x1, Math.max(2, (width - box.left) / 70), spec.x.whole))
       svg.append(make("text", { x: X(v), y: height - box.bottom + 17, "text-anchor": X(v) > width - 30 ? "end" : "middle" }, number(v)));
     svg.append(make("text", { x: (box.left + width) / 2, y: height - 5, "text-anchor": "middle" }, spec.x.label));
     if (spec.y.label) svg.append(make("text", { x: 11, y: (height + box.top - box.bottom) / 2, "text-anchor": "middle", transform: `rotate(-90 11 ${(height + box.top - box.bottom) / 2})` }, spec.y.label));

@@ -62,6 +62,7 @@ const PANELS = [
   ["psnr", "PSNR in training", "dB", false], ["val", "PSNR of validation, free running", "dB", false],
 ];
 document.querySelectorAll('[data-chart="training"]').forEach((host) => {
+  const to = Math.max(...data.training.flatMap((run) => PANELS.flatMap(([key]) => run[key].map((p) => p[0]))));
   for (const [key, title, unit, log] of PANELS) {
     if (!data.training.some((run) => run[key].length)) continue;
     const place = html("div", "chart"), series = [];
@@ -74,7 +75,7 @@ document.querySelectorAll('[data-chart="training"]').forEach((host) => {
     }
     const y = { label: unit, log };
     if (key === "tfr") y.limits = [-0.06, 1.06];
-    charts.push(chart(place, { series, title, x: { label: "training step", short: "step", from: 0 }, y, height: 210 }));
+    charts.push(chart(place, { series, title, x: { label: "training step", short: "step", from: 0, to }, y, height: 210 }));
   }
   legend(document.querySelector('[data-legend="training"]'), data.training.map((run) => run.label));
 });

@@ -174,7 +174,7 @@ async function strip(host, film) {
   });
   times.forEach((t, k) => cells.append(html("span", "", k ? String(t + 1) : `frame ${t + 1}`)));
   for (const row of [0, 1, 2]) for (const column of columns) cells.append(column[row]);
-  box.append(title, cells, html("p", "quiet rows", "from above: truth, prediction, error"));
+  box.append(title, cells);
   host.append(box);
 }
 
