@@ -90,7 +90,7 @@ def epoch_length(steps: np.ndarray, epochs: np.ndarray, whole: bool) -> float:
 
     Args:
         steps, epochs: of its rows.
-        whole: it has whole epochs only: then the middle of what they leave open.
+        whole: it has whole epochs only: then the whole number in the middle of what they leave open.
     """
     done = steps - 1
     moved = epochs > 0
@@ -99,7 +99,7 @@ def epoch_length(steps: np.ndarray, epochs: np.ndarray, whole: bool) -> float:
     if not whole:
         return float((done[moved] / epochs[moved])[-1])
     low, high = float((done / (epochs + 1)).max()), float((done[moved] / epochs[moved]).min())
-    return (low + high) / 2
+    return max(1.0, float(round((low + high) / 2)))
 
 
 def schedule(run: Run, name: str) -> Points:

@@ -5,17 +5,15 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from collections.abc import Iterable
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framecast import protocols
 from framecast.report import contents, words
 from framecast.report.folders import Run
+from framecast.report.made import table, what_was_run
 from framecast.report.panels import inferno
 
 STATIC = Path(__file__).parent / "static"
@@ -51,7 +49,7 @@ def page(runs: list[Run], title: str) -> str:
         _frames(groups),
         _training(runs, curves),
         _latents(latents),
-        _made(runs, groups),
+        section("made", "What was run", what_was_run(runs, groups)),
     ]
     head = _head(runs, groups, title)
     return _document(title, head + "".join(sections), json.dumps(shown, separators=(",", ":")))
@@ -136,7 +134,8 @@ def _head(runs: list[Run], groups: list[contents.Group], title: str) -> str:
     return f'<header><h1>{escape(title)}</h1><p class="quiet">{escape(" · ".join(told))}</p>{lead}</header>'
 
 
-def _section(name: str, title: str, body: str) -> str:
+def section(name: str, title: str, body: str) -> str:
+    """A part of the page; nothing where there is nothing in it."""
     return f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' if body else ""
 
 
@@ -156,23 +155,23 @@ def _scores(groups: list[contents.Group]) -> str:
         kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
         names = [TITLES.get(name, name) for name in header]
         cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept]) for line in lines)
-        heads = "".join(f'<th scope="col">{escape(names[k])}</th>' for k in kept)
         some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
         one = "Of one sequence: there is no interval."
         parts.append(
             f"<h3>{escape(words.rules(group))}</h3>"
             f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
-            f'<div class="scroll"><table class="scores"><thead><tr>{heads}</tr></thead><tbody>{cells}</tbody></table></div>'
+            f"{table('scores', [names[k] for k in kept], cells)}"
             f'<p class="quiet">{some if group.videos > 1 else one}</p>{_published(group)}'
         )
-    return _section("scores", "Scores", "".join(parts))
+    return section("scores", "Scores", "".join(parts))
 
 
 def _row(line: list[str], names: list[str]) -> str:
     """A line of the table; every cell knows its column, for phones."""
     first, *rest = line
     cells = "".join(
-        f'<td data-name="{escape(name)}"><span>{_interval(cell)}</span></td>' for cell, name in zip(rest, names[1:], strict=True)
+        f'<td data-name="{escape(name)}"><span>{_interval(cell)}</span></td>'
+        for cell, name in zip(rest, names[1:], strict=True)
     )
     return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
 
@@ -217,8 +216,8 @@ def _films(films: contents.Shown, groups: list[contents.Group]) -> str:
 <p class="quiet keys">Space plays, ← and → step, Home and End jump. The curve can be dragged.</p></div>"""
     strips = f'<p class="quiet">From above: truth, prediction, error × {GAIN}.</p><div id="strips"></div>'
     return (
-        _section("films", "Truth, prediction, error", player + best + notes)
-        + _section("best-and-worst", "Best and worst sequences", strips)
+        section("films", "Truth, prediction, error", player + best + notes)
+        + section("best-and-worst", "Best and worst sequences", strips)
     )  # fmt: skip
 
 
@@ -230,7 +229,7 @@ def _frames(groups: list[contents.Group]) -> str:
         f'<div class="chart" data-chart="frames" data-group="{number}"></div></figure>'
         for number, group in enumerate(groups)
     )
-    return _section("frames", "PSNR of every predicted frame", "".join(parts))
+    return section("frames", "PSNR of every predicted frame", "".join(parts))
 
 
 def _training(runs: list[Run], curves: list[dict[str, Any]]) -> str:
@@ -243,7 +242,7 @@ def _training(runs: list[Run], curves: list[dict[str, Any]]) -> str:
     unused = [run.label for run in runs if run.config.get("model") and not _feeds_back(str(run.config["model"]))]
     if unused:
         note += f" {', '.join(unused)}: no frame is fed back, so that ratio changes nothing."
-    return _section(
+    return section(
         "training",
         "Training",
         '<figure><div class="legend" data-legend="training"></div><div class="grid" data-chart="training"></div>'
@@ -269,65 +268,4 @@ def _latents(latents: list[dict[str, Any]]) -> str:
         )
     command = "<code>framecast evaluate RUN --data STORE --diagnose</code>"
     absent = f"<p>Not looked at yet. KL of each dimension, active units and what they mean: {command}</p>"
-    return _section("latent", "Is the latent used?", f'<div class="grid">{"".join(parts)}</div>' if parts else absent)
-
-
-# --- what was run --------------------------------------------------------------------------------------------------
-
-
-def _made(runs: list[Run], groups: list[contents.Group]) -> str:
-    parts = [_differences(runs), *(_run(run) for run in runs)]
-    for group in groups:
-        first = group.first
-        rules = {"name": first.name, "hash": first.hash, **first.rules, "data": first.rules.get("data")}
-        parts.append(f"<details><summary>Protocol {escape(first.name)} ({escape(first.hash)})</summary>")
-        parts.append(f"{_pairs(rules)}</details>")
-    return _section("made", "What was run", "".join(parts))
-
-
-def _differences(runs: list[Run]) -> str:
-    """The settings that are not the same in all runs: what a study varies."""
-    flat = [_flat({k: v for k, v in run.config.items() if k != "made_with"}) for run in runs]
-    keys = [key for key in dict.fromkeys(k for f in flat for k in f) if len({str(f.get(key)) for f in flat}) > 1]
-    if len(runs) < 2 or not keys:
-        return ""
-    heads = "".join(f'<th scope="col">{escape(key)}</th>' for key in keys)
-    rows = "".join(
-        f'<tr><th scope="row">{escape(run.label)}</th>'
-        + "".join(f'<td data-name="{escape(key)}"><span>{escape(str(f.get(key, "")))}</span></td>' for key in keys)
-        + "</tr>"
-        for run, f in zip(runs, flat, strict=True)
-    )
-    table = f'<div class="scroll"><table class="settings"><thead><tr><th></th>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
-    return f"<h3>In what the runs differ</h3>{table}"
-
-
-def _flat(config: dict[str, Any]) -> dict[str, Any]:
-    found: dict[str, Any] = {}
-    for key, value in config.items():
-        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
-    return found
-
-
-def _run(run: Run) -> str:
-    made = run.config.get("made_with")
-    made = made if isinstance(made, dict) else {}
-    facts = {"folder": str(run.folder), "cost": words.cost(run), **made}
-    for result in run.results:
-        done = result.data.get("frames_per_second") or {}
-        speed = ", ".join(f"{who} {value:,.0f} frames/s" for who, value in done.items())
-        facts[f"scored {result.data.get('split', '')}"] = f"{result.file.parent.name}; {speed or 'speed not recorded'}"
-    settings = {key: value for key, value in run.config.items() if key != "made_with"}
-    text = yaml.safe_dump(settings, sort_keys=False) if settings else "no config.yaml"
-    name = escape(run.label)
-    return (
-        f'<details><summary><i class="swatch" data-series="{name}"></i>{name}'
-        f" <small>{escape(words.cost(run))}</small></summary>"
-        f"{_pairs(facts)}<pre>{escape(text)}</pre></details>"
-    )
-
-
-def _pairs(facts: dict[str, Any]) -> str:
-    """Names and values; what is empty is not shown."""
-    shown: Iterable[tuple[str, Any]] = ((k, v) for k, v in facts.items() if v not in ("", None))
-    return "<dl>" + "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in shown) + "</dl>"
+    return section("latent", "Is the latent used?", f'<div class="grid">{"".join(parts)}</div>' if parts else absent)
