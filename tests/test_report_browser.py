@@ -75,7 +75,7 @@ def test_it_is_whole_without_network_errors_or_scrolling_sideways(
 ) -> None:
     opened(browser, report, size, dark)
     assert browser.value("document.documentElement.scrollWidth") <= size[0]
-    too_wide = "[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1)"
+    too_wide = f"[...document.querySelectorAll('main *')].filter(e => e.getBoundingClientRect().right > {size[0] + 1})"
     outside = f"{too_wide}.filter(e => !e.closest('.scroll, svg')).map(e => e.outerHTML.slice(0, 80))"
     assert browser.value(outside) == []
     asked = [e["params"]["request"]["url"] for e in browser.events if e["method"] == "Network.requestWillBeSent"]

@@ -96,7 +96,10 @@ EVIL = "</script><script>alert(1)</script><img src=x onerror=alert(2)>"
 
 
 def test_names_from_files_are_inert(tmp_path: Path) -> None:
-    folder = trained(tmp_path / EVIL.replace("/", ""), model=EVIL)
+    folder = trained(tmp_path / EVIL.replace("/", ""), rows=21, model=EVIL)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").touch()
+    aged(folder, 9999)  # so that the folder's name stands in a command
     with open(folder / "config.yaml", "a") as config:
         config.write(yaml.safe_dump({EVIL: EVIL, "tfr": EVIL, "made_with": {EVIL: EVIL}}))
     file = scored(folder)
@@ -106,11 +109,10 @@ def test_names_from_files_are_inert(tmp_path: Path) -> None:
     changed["diagnosis"] = {EVIL: {"kl": [1.0], "active": 1, "words": [EVIL]}}
     file.write_text(json.dumps(changed))
     text = page(folders.find([folder]), EVIL)
-    elements = Elements(text)
-    assert len(elements.of("script")) == 2
-    assert not elements.of("img")
+    before, _, after = text.partition('<script type="application/json" id="data">')
+    assert "<script" not in before and "<img" not in before
+    assert "<" not in after.partition("</script>")[0]
     assert shown(text)["films"][0]["name"] == EVIL
-    assert not [a for _, a in elements.found if "onerror" in a]
     assert text.count("</script>") == 2
 
 
