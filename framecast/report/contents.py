@@ -37,6 +37,16 @@ class Row:
         """A copy baseline, which learns nothing."""
         return self.who.startswith("copy ")
 
+    @property
+    def mean(self) -> float:
+        """PSNR (dB) over the sequences."""
+        return float(self.measured.videos["psnr"].mean())
+
+    def above(self, other: Row) -> bool:
+        """Told apart: the interval of the difference, sequence by sequence, lies above zero."""
+        one, two = self.measured.videos["psnr"], other.measured.videos["psnr"]
+        return one.shape == two.shape and bootstrap(one - two)[0] > 0
+
     def curve(self) -> list[float]:
         """PSNR of every predicted frame, the mean over the sequences."""
         return curves.mean_over_videos([e["scores"][self.who]["psnr"] for e in self.result.data["episodes"]])
@@ -95,7 +105,7 @@ def whiskers(group: Group) -> list[dict[str, Any]]:
     for row in group.rows:
         values = row.measured.videos["psnr"]
         low, high = bootstrap(values) if len(values) > 1 else (None, None)
-        found.append({"label": row.label, "copy": row.copy, "mean": float(values.mean()), "low": low, "high": high})
+        found.append({"label": row.label, "copy": row.copy, "mean": row.mean, "low": low, "high": high})
     return found
 
 

@@ -123,15 +123,24 @@ def _head(runs: list[Run], groups: list[contents.Group], title: str) -> str:
     when = datetime.now().astimezone().strftime("%d %B %Y, %H:%M")
     models = sorted({str(run.config["model"]) for run in runs if "model" in run.config})
     told = [f"{len(runs)} run{'s' * (len(runs) > 1)}", *(["model " + ", ".join(models)] if models else []), when]
-    lead = ""
-    if groups:
-        rows = sorted((w for w in contents.whiskers(groups[0]) if not w["copy"]), key=lambda w: -w["mean"])
-        copies = [w for w in contents.whiskers(groups[0]) if w["copy"]]
-        if rows:
-            best = f"<strong>{escape(rows[0]['label'])}</strong> predicts at <strong>{rows[0]['mean']:.2f} dB</strong>"
-            beside = f"; copying scores {max(c['mean'] for c in copies):.2f} dB" if copies else ""
-            lead = f'<p class="lead">{"The best, " if len(rows) > 1 else ""}{best}{beside}.</p>'
+    lead = f'<p class="lead">{_lead(groups[0])}</p>' if groups else ""
     return f'<header><h1>{escape(title)}</h1><p class="quiet">{escape(" · ".join(told))}</p>{lead}</header>'
+
+
+def _lead(group: contents.Group) -> str:
+    """The highest mean, whether the next one is told apart from it, and what copying scores."""
+    rows = sorted((row for row in group.rows if not row.copy), key=lambda row: -row.mean)
+    copies = [row.mean for row in group.rows if row.copy]
+    said = ""
+    if rows:
+        best = rows[0]
+        said = f"<strong>{escape(best.label)}</strong> predicts at <strong>{best.mean:.2f} dB</strong>"
+        same = [escape(row.label) for row in rows[1:] if not best.above(row)]
+        apart = "" if group.videos > 1 else " (one sequence tells nothing apart)"
+        said += f", the highest of {len(rows)}{apart}" if len(rows) > 1 else ""
+        if same and group.videos > 1:
+            said += f"; {', '.join(same)} {'are' if len(same) > 1 else 'is'} not told apart from it"
+    return said + (f"; copying scores {max(copies):.2f} dB" if copies and said else "") + ("." if said else "")
 
 
 def section(name: str, title: str, body: str) -> str:
@@ -154,33 +163,33 @@ def _scores(groups: list[contents.Group]) -> str:
         several = sum(not row.copy for row in group.rows) > 1
         kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
         names = [TITLES.get(name, name) for name in header]
-        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept]) for line in lines)
+        sure = group.videos > 1
+        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], sure) for line in lines)
         some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
         one = "Of one sequence: there is no interval."
         parts.append(
             f"<h3>{escape(words.rules(group))}</h3>"
             f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
             f"{table('scores', [names[k] for k in kept], cells)}"
-            f'<p class="quiet">{some if group.videos > 1 else one}</p>{_published(group)}'
+            f'<p class="quiet">{some if sure else one}</p>{_published(group)}'
         )
     return section("scores", "Scores", "".join(parts))
 
 
-def _row(line: list[str], names: list[str]) -> str:
+def _row(line: list[str], names: list[str], sure: bool) -> str:
     """A line of the table; every cell knows its column, for phones."""
     first, *rest = line
     cells = "".join(
-        f'<td data-name="{escape(name)}"><span>{_interval(cell)}</span></td>'
+        f'<td data-name="{escape(name)}"><span>{_interval(cell, sure)}</span></td>'
         for cell, name in zip(rest, names[1:], strict=True)
     )
     return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
 
 
-def _interval(cell: str) -> str:
-    """`mean (low to high)` with the interval in a softer voice, and without one that is no interval."""
-    mean, _, interval = cell.partition(" (")
-    low, _, high = interval.rstrip(")").partition(" to ")
-    return escape(mean) + (f" <small>({escape(low)} to {escape(high)})</small>" if low != high else "")
+def _interval(cell: str, sure: bool) -> str:
+    """`mean (low to high)` with the interval in a softer voice; of one sequence there is none."""
+    mean, space, interval = cell.partition(" ")
+    return escape(mean) + (f" <small>{escape(interval)}</small>" if space and sure else "")
 
 
 def _published(group: contents.Group) -> str:

@@ -67,7 +67,7 @@ function limits(values, log) {
 }
 
 /* spec: series [{label, points [[x, y]], kind, order}], x {label, whole}, y {label, log, limits}, height, title,
-   digits, pick(x), cursor. `kind`: "", "faint", "behind", "copy", "planned". */
+   left, digits, pick(x), cursor. A `width` shows a line under those that run over it. `kind`: "", "faint", "behind", "copy", "planned". */
 function chart(host, spec) {
   const state = { cursor: null, x: null };
   const tip = html("div", "tip");
@@ -95,6 +95,7 @@ function chart(host, spec) {
     const marks = (log ? logTicks(y0, y1) : ticks(y0, y1, height < 180 ? 3 : 5));
     box.left = Math.max(34, 12 + 7 * Math.max(...marks.map((v) => number(v).length)));
     if (spec.y.label) box.left += 16;
+    box.left = spec.left || box.left;  // panels below each other begin at one place
     const X = (x) => box.left + ((x - x0) / (x1 - x0)) * (width - box.left - box.right);
     const part = log ? (y) => Math.log(Math.max(y, y0) / y0) / Math.log(y1 / y0) : (y) => (y - y0) / (y1 - y0 || 1);
     const Y = (y) => height - box.bottom - part(y) * (height - box.top - box.bottom);
@@ -118,6 +119,7 @@ function chart(host, spec) {
       if (dash(s.label) && s.kind !== "copy") style["stroke-dasharray"] = dash(s.label);
       const drawn = make("path", style);
       drawn.style.color = colour(s.label);
+      if (s.width) drawn.style.strokeWidth = s.width;
       svg.append(drawn);
       if (s.points.length === 1) { const dot = make("circle", { cx: X(s.points[0][0]), cy: Y(s.points[0][1]), r: 3.5, fill: "currentColor" }); dot.style.color = colour(s.label); svg.append(dot); }
     }

@@ -67,15 +67,16 @@ document.querySelectorAll('[data-chart="training"]').forEach((host) => {
     if (!data.training.some((run) => run[key].length)) continue;
     const place = html("div", "chart"), series = [];
     host.append(place);
-    for (const run of data.training) {
-      if (key !== "beta" && key !== "tfr") { series.push({ label: run.label, points: run[key] }); continue; }
+    data.training.forEach((run, k) => {
+      if (key !== "beta" && key !== "tfr") { series.push({ label: run.label, points: run[key] }); return; }
       const done = run[key].filter((p) => p[0] <= run.last), planned = run[key].slice(Math.max(0, done.length - 1));
-      series.push({ label: run.label, points: done });
+      const width = 1.6 + Math.min(1.4, 6 / data.training.length) * (data.training.length - 1 - k);
+      series.push({ label: run.label, points: done, width });
       if (planned.length > 1) series.push({ label: run.label, points: planned, kind: "planned" });
-    }
+    });
     const y = { label: unit, log };
     if (key === "tfr") y.limits = [-0.06, 1.06];
-    charts.push(chart(place, { series, title, x: { label: "training step", short: "step", from: 0, to }, y, height: 210 }));
+    charts.push(chart(place, { series, title, x: { label: "training step", short: "step", from: 0, to }, y, height: 210, left: 72 }));
   }
   legend(document.querySelector('[data-legend="training"]'), data.training.map((run) => run.label));
 });

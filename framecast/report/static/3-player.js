@@ -89,6 +89,8 @@ if (player && data.films.length) {
     if (token !== load) return;
     panes.replaceChildren();
     panes.className = `panes${many ? " many" : ""}${film.size[1] >= 1.5 * film.size[0] ? " wide" : ""}`;
+    const rows = Math.ceil((chosen.length + 1) / 4);
+    panes.style.setProperty("--columns", Math.ceil((chosen.length + 1) / rows));
     const truth = canvasOf(film), drawn = chosen.map(canvasOf);
     pane(panes, truth, "truth");
     const values = chosen.map((f, k) => pane(panes, drawn[k], many ? f.label : "prediction", f.label));
