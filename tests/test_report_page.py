@@ -147,6 +147,8 @@ def test_a_run_that_died_or_goes_on_says_so_and_shows_what_is_there(tmp_path: Pa
     assert f"framecast train --resume {folder}" in folders.find([folder])[0].state
     text = page(folders.find([folder]), "")
     assert "interrupted, or died" in Elements(text).words
+    (tmp_path / "one.log").write_text("step 40\nthe disk is full\n\n")
+    assert "(its log ends: the disk is full)" in folders.find([folder])[0].state
     assert shown(text)["training"][0]["beta"][-1][0] == 100  # to come: drawn to the end that was asked for
     (folder / "cost.json").write_text(json.dumps({"state": "stopped", "step": 40}))
     assert "stopped by hand" in folders.find([folder])[0].state
@@ -187,6 +189,20 @@ def test_results_of_an_older_schema_are_refused_in_words(run: Path) -> None:
     assert "says by no protocol" in Elements(page(found, "")).words
     file.write_text("{")
     assert "damaged" in folders.find([run])[0].notes[0]
+
+
+def test_numbers_that_are_none_do_not_stop_the_page(run: Path) -> None:
+    (run / "diagnosis.json").write_text('{"kl": [NaN, 1.0], "active": 1, "words": ["a finding"]}')
+    text = page(folders.find([run]), "")
+    assert shown(text)["latents"][0]["kl"] == [None, 1.0]
+    assert "a finding" in Elements(text).words
+
+
+def test_a_folder_of_results_alone_is_shown_too(run: Path, tmp_path: Path) -> None:
+    (run / "evaluation-val").rename(tmp_path / "result")
+    found = folders.find([tmp_path / "result"])
+    assert [row.label for row in contents.groups(found)[0].rows] == ["result: pose_cvae", "copy first frame"]
+    assert len(shown(page(found, ""))["films"]) == 3
 
 
 def test_damaged_settings_are_said(run: Path) -> None:
@@ -311,7 +327,7 @@ def test_films_stay_below_the_budget_and_what_is_left_out_is_said(run: Path) -> 
 def test_the_command_writes_page_and_markdown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = run.parent
     assert cli.main(["report", str(out), "--markdown", str(out / "r.md")]) == 0
-    assert f"{out / 'report.html'}: 1 runs" in capsys.readouterr().out
+    assert f"{out / 'report.html'}: 1 run," in capsys.readouterr().out
     assert (out / "report.html").read_text().startswith("<!doctype html>")
     text = (out / "r.md").read_text()
     assert "| one |" in text and "| copy first frame |" in text

@@ -26,17 +26,21 @@ def run(arguments: list[str]) -> int:
 def report(paths: list[Path], out: Path, title: str, pdf: str | None, markdown: str | None) -> None:
     """Reads, draws, writes and says what came out."""
     from framecast.atomic import replacing
+    from framecast.progress import bar
     from framecast.report import folders, paper
     from framecast.report.page import page
 
     browser = paper.browser() if pdf else ""  # before any work: there may be none
     runs = folders.find(paths)
+    with bar("films", unit=" pictures") as progress:
+        text = page(runs, title, progress)
     with replacing(out) as partial:
-        partial.write_text(page(runs, title), encoding="utf-8")
-    print(f"{out}: {len(runs)} runs, {out.stat().st_size / 1e6:.1f} MB. Open it in any browser; it needs no network.")
+        partial.write_text(text, encoding="utf-8")
+    count, size = f"{len(runs)} run{'s' * (len(runs) > 1)}", out.stat().st_size / 1e6
+    print(f"{out}: {count}, {size:.1f} MB. Open it in any browser; it needs no network.")
     for found in runs:
-        for text in [found.state, *found.notes]:
-            print(f"  {found.label}: {text}" if text else "", end="\n" if text else "")
+        for text in filter(None, [found.state, *found.notes]):
+            print(f"  {found.label}: {text}")
     if pdf:
         print(f"{paper.print_pdf(browser, out, Path(pdf))}: the same on paper.")
     if markdown:

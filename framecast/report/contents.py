@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ def groups(runs: list[Run]) -> list[Group]:
             for measured in result.rows:
                 label = measured.who
                 if measured in models:
-                    label = run.label if len(models) == 1 else f"{run.label}: {measured.who}"
+                    alone = len(models) == 1 and run.config  # else a folder of results only: the model names the row
+                    label = run.label if alone else f"{run.label}: {measured.who}"
                     label += f" ({result.file.parent.name})" if again else ""
                 group = found.setdefault(result.hash, Group())
                 row = Row(label, measured.who, run, result, measured)
@@ -185,12 +187,15 @@ class Shown:
     words: list[str] = field(default_factory=list)
 
 
-def films(found: list[Group], budget: int = BUDGET) -> Shown:
+def films(
+    found: list[Group], budget: int = BUDGET, progress: Callable[[int, int], None] = lambda done, total: None
+) -> Shown:
     """The kept films that a page has room for: exact where they fit, else compressed, else fewer.
 
     Args:
         found: of `groups`.
         budget: bytes of pictures.
+        progress: called with the pictures packed and those in all.
     """
     all_ = kept(found)
     wanted, files = [], dict[str, Path]()
@@ -202,7 +207,9 @@ def films(found: list[Group], budget: int = BUDGET) -> Shown:
     quality, packed = None, dict[str, bytes]()
     fits, used = wanted, set[str]()
     for quality in QUALITIES:
-        packed = {key: _packed(file, quality) for key, file in files.items()}
+        for done, (key, file) in enumerate(files.items(), 1):
+            packed[key] = _packed(file, quality)
+            progress(done, len(files))
         fits, used = _that_fit(wanted, packed, budget)
         if len(fits) == len(wanted):
             break

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import math
+from collections.abc import Callable
 from datetime import datetime
 from html import escape
 from pathlib import Path
@@ -22,15 +24,16 @@ UNITS = {"mse": "mean squared error", "calibrated": "nats per pixel value", "lea
 GAIN = 3  # of the error pictures
 
 
-def page(runs: list[Run], title: str) -> str:
+def page(runs: list[Run], title: str, progress: Callable[[int, int], None] = lambda done, total: None) -> str:
     """The whole page.
 
     Args:
         runs: of `folders.find`.
         title: of the page.
+        progress: called with the pictures packed and those in all.
     """
     groups, latents, curves = contents.groups(runs), contents.latents(runs), contents.training(runs)
-    films = contents.films(groups)
+    films = contents.films(groups, progress=progress)
     shown = {
         "series": _series(runs, groups),
         "groups": [_curves(group) for group in groups],
@@ -52,7 +55,7 @@ def page(runs: list[Run], title: str) -> str:
         section("made", "What was run", what_was_run(runs, groups)),
     ]
     head = _head(runs, groups, title)
-    return _document(title, head + "".join(sections), json.dumps(shown, separators=(",", ":")))
+    return _document(title, head + "".join(sections), json.dumps(_finite(shown), separators=(",", ":")))
 
 
 def _document(title: str, body: str, data: str) -> str:
@@ -76,6 +79,7 @@ def _document(title: str, body: str, data: str) -> str:
 </head>
 <body>
 <main>
+<noscript><p class="notices">Figures and films are drawn by a script in this page, and scripts are off.</p></noscript>
 {body}
 </main>
 <script type="application/json" id="data">{inert}</script>
@@ -92,6 +96,15 @@ def _static(kind: str) -> str:
 
 def _hash(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 # --- data ----------------------------------------------------------------------------------------------------------
