@@ -78,7 +78,7 @@ def _videos(episodes: list[dict[str, Any]], who: str) -> dict[str, np.ndarray]:
     """Metric -> one number a video, as the table averages them."""
     series = [episode["scores"][who] for episode in episodes]
     found = {key: np.array([np.mean(s[key]) for s in series]) for key in ("psnr", "ssim")}
-    samples = [s["of each sample"] for s in series if "of each sample" in s]
+    samples = [s["of each sample"] for s in series if len(s.get("of each sample", {}).get("psnr", ())) > 1]
     for key in ("psnr", "ssim") if samples else ():
         count = max(len(s[key]) for s in samples)
         found[f"{key} best of {count}"] = np.array([max(s[key]) for s in samples])

@@ -20,6 +20,7 @@ from framecast.report.panels import inferno
 
 STATIC = Path(__file__).parent / "static"
 TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "psnr less the first's": "PSNR less the first's (dB)"}
+BEST_OF = {"psnr best of": "PSNR (dB), best of", "ssim best of": "SSIM, best of"}
 UNITS = {"mse": "mean squared error", "calibrated": "nats per pixel value", "learned": "nats per pixel value"}
 GAIN = 3  # of the error pictures
 
@@ -175,7 +176,7 @@ def _scores(groups: list[contents.Group]) -> str:
         header, lines = group.table()
         several = sum(not row.copy for row in group.rows) > 1
         kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
-        names = [TITLES.get(name, name) for name in header]
+        names = [_title(name) for name in header]
         sure = group.videos > 1
         cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], sure) for line in lines)
         some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
@@ -187,6 +188,12 @@ def _scores(groups: list[contents.Group]) -> str:
             f'<p class="quiet">{some if sure else one}</p>{_published(group)}'
         )
     return section("scores", "Scores", "".join(parts))
+
+
+def _title(name: str) -> str:
+    """A column's name for people."""
+    what, _, count = name.rpartition(" ")
+    return f"{BEST_OF[what]} {count}" if what in BEST_OF else TITLES.get(name, name)
 
 
 def _row(line: list[str], names: list[str], sure: bool) -> str:
@@ -201,7 +208,7 @@ def _row(line: list[str], names: list[str], sure: bool) -> str:
 
 def _interval(cell: str, sure: bool) -> str:
     """`mean (low to high)` with the interval in a softer voice; of one sequence there is none."""
-    mean, space, interval = cell.partition(" ")
+    mean, space, interval = cell.replace("-", "\N{MINUS SIGN}").partition(" ")
     return escape(mean) + (f" <small>{escape(interval)}</small>" if space and sure else "")
 
 

@@ -84,7 +84,7 @@ document.querySelectorAll('[data-chart="training"]').forEach((host) => {
 document.querySelectorAll('[data-chart="latent"]').forEach((host) => {
   const seen = data.latents[host.dataset.latent], most = Math.max(...data.latents.flatMap((l) => l.kl), 1e-9);
   const draw = () => {
-    const width = Math.max(240, host.clientWidth), height = 150, left = 46, inner = (width - left - 4) / seen.kl.length;
+    const width = Math.max(240, host.clientWidth), height = 150, left = 62, inner = (width - left - 4) / seen.kl.length;
     const svg = make("svg", { viewBox: `0 0 ${width} ${height}`, role: "img", "aria-label": "KL of each latent dimension" });
     for (const v of ticks(0, most, 3)) {
       const y = 112 - (v / most) * 104;
