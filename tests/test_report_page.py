@@ -229,6 +229,17 @@ def test_other_rules_have_a_table_of_their_own(tmp_path: Path) -> None:
     assert "do not stand in one table" in text
 
 
+@pytest.mark.parametrize(
+    ("changes", "rows"), [({"beta": "1"}, ["one", "two"]), ({"beta": "1", "tfr": "0", "lr": 1}, None)]
+)
+def test_in_what_runs_differ(changes: dict[str, Any], rows: list[str] | None, tmp_path: Path) -> None:
+    trained(tmp_path / "one")
+    trained(tmp_path / "two", **changes)
+    text = page(folders.find([tmp_path]), "").partition('class="settings"')[2].partition("</table>")[0]
+    assert re.findall(r'<th scope="row">(.*?)</th>', text) == (rows or ["beta", "tfr", "lr"])
+    assert "cyclical:cycles=4" in text and "stores/x" not in text
+
+
 def test_a_study_shows_also_what_has_not_begun(tmp_path: Path) -> None:
     trained(tmp_path / "one")
     for name in ("one", "two"):

@@ -38,13 +38,19 @@ def _differences(runs: list[Run]) -> str:
     keys = [key for key in dict.fromkeys(k for f in flat for k in f) if len({str(f.get(key)) for f in flat}) > 1]
     if len(runs) < 2 or not keys:
         return ""
-    rows = "".join(
-        f'<tr><th scope="row">{escape(run.label)}</th>'
-        + "".join(f'<td data-name="{escape(key)}"><span>{escape(str(f.get(key, "")))}</span></td>' for key in keys)
-        + "</tr>"
-        for run, f in zip(runs, flat, strict=True)
-    )
-    return f"<h3>In what the runs differ</h3>{table('settings', ['', *keys], rows)}"
+    cells = [[str(f.get(key, "")) for key in keys] for f in flat]
+    names, heads = [run.label for run in runs], keys
+    if len(keys) > len(runs):  # as many columns as there are runs, then
+        cells, names, heads = [list(column) for column in zip(*cells, strict=True)], keys, names
+    rows = "".join(_line(name, heads, line) for name, line in zip(names, cells, strict=True))
+    return f"<h3>In what the runs differ</h3>{table('settings', ['', *heads], rows)}"
+
+
+def _line(name: str, heads: list[str], values: list[str]) -> str:
+    """A row; every cell knows its column, for phones."""
+    shown = zip(heads, values, strict=True)
+    cells = "".join(f'<td data-name="{escape(h)}"><span>{escape(value)}</span></td>' for h, value in shown)
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:

@@ -137,11 +137,11 @@ def _head(runs: list[Run], groups: list[contents.Group], title: str) -> str:
     when = datetime.now().astimezone().strftime("%d %B %Y, %H:%M")
     models = sorted({str(run.config["model"]) for run in runs if "model" in run.config})
     told = [f"{len(runs)} run{'s' * (len(runs) > 1)}", *(["model " + ", ".join(models)] if models else []), when]
-    lead = f'<p class="lead">{_lead(groups[0])}</p>' if groups else ""
+    lead = "".join(f'<p class="lead">{_lead(group, len(groups) > 1)}</p>' for group in groups)
     return f'<header><h1>{escape(title)}</h1><p class="quiet">{escape(" · ".join(told))}</p>{lead}</header>'
 
 
-def _lead(group: contents.Group) -> str:
+def _lead(group: contents.Group, named: bool) -> str:
     """The highest mean, whether the next one is told apart from it, and what copying scores."""
     rows = sorted((row for row in group.rows if not row.copy), key=lambda row: -row.mean)
     copies = [row.mean for row in group.rows if row.copy]
@@ -154,7 +154,10 @@ def _lead(group: contents.Group) -> str:
         said += f", the highest of {len(rows)}{apart}" if len(rows) > 1 else ""
         if same and group.videos > 1:
             said += f"; {', '.join(same)} {'are' if len(same) > 1 else 'is'} not told apart from it"
-    return said + (f"; copying scores {max(copies):.2f} dB" if copies and said else "") + ("." if said else "")
+    if not said:
+        return ""
+    said = f"{escape(words.rules(group))}: {said}" if named else said
+    return said + (f"; copying scores {max(copies):.2f} dB" if copies else "") + "."
 
 
 def section(name: str, title: str, body: str) -> str:

@@ -46,7 +46,7 @@ function ticks(low, high, count, whole = false) {
   if (whole) step = Math.max(1, Math.round(step));
   const found = [];
   for (let k = Math.ceil(low / step - 1e-9); k * step <= high + step * 1e-6; k++) found.push(+(k * step).toPrecision(10));
-  return found;
+  return found.length < 3 && count < 12 ? ticks(low, high, count * 2, whole) : found;
 }
 
 function logTicks(low, high) {
