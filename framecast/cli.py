@@ -22,6 +22,7 @@ ORDER = (
     "evaluate",
     "compare",
     "study",
+    "report",
     "score",
     "selftest",
 )

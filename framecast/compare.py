@@ -35,13 +35,14 @@ class Measured:
 
 @dataclass(frozen=True)
 class Loaded:
-    """A results.json: its rules, the hash of them, and its rows."""
+    """A results.json: its rules, the hash of them, its rows, and all that it holds."""
 
     file: Path
     name: str
     rules: dict[str, Any]
     hash: str
     rows: list[Measured]
+    data: dict[str, Any]
 
 
 def load(path: str | Path) -> Loaded:
@@ -60,7 +61,7 @@ def load(path: str | Path) -> Loaded:
         raise ValueError(f"{file} is no results.json of framecast evaluate, or damaged. Score the run again.") from None
     record = data.get("protocol")
     rules = protocols.checked(record, str(file))
-    return Loaded(file, record["name"], rules, record["hash"], rows)
+    return Loaded(file, record["name"], rules, record["hash"], rows, data)
 
 
 def _file(path: Path) -> Path:
@@ -81,7 +82,7 @@ def _videos(episodes: list[dict[str, Any]], who: str) -> dict[str, np.ndarray]:
     series = [episode["scores"][who] for episode in episodes]
     metrics = [key for key in ("psnr", "ssim", *RULES) if key in series[0]]
     found = {key: np.array([np.mean(s[key]) for s in series]) for key in metrics}
-    samples = [s["of each sample"] for s in series if "of each sample" in s]
+    samples = [s["of each sample"] for s in series if len(s.get("of each sample", {}).get("psnr", ())) > 1]
     for key in metrics if samples else ():
         count = max(len(s[key]) for s in samples)
         found[f"{key} best of {count}"] = np.array([(min if key in LOWER else max)(s[key]) for s in samples])

@@ -179,6 +179,8 @@ def test_evaluate_writes_numbers_figures_and_films(place: Path, tmp_path: Path) 
             np.mean([np.mean(e["scores"]["anchor"]["psnr"]) for e in found["episodes"]]),
             found["table"]["anchor"]["psnr"],
         )
+        assert {film["who"] for film in found["films"]} == {"anchor"}
+        assert all((out / film[key]).is_file() for film in found["films"] for key in ("truth", "prediction"))
         assert len(list(out.glob("*.gif"))) == 1
         assert len(list(out.glob("*.png"))) == 2
 

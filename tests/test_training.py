@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import signal
 import subprocess
@@ -70,6 +71,21 @@ def test_a_resumed_run_is_the_same_run_bit_for_bit(store: Store, tmp_path: Path,
         assert torch.equal(value, parts["state_dict"][key]), key
     moments = [c["optimizer_states"][0]["state"] for c in (whole, parts)]
     assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
+
+
+def test_a_run_says_what_it_has_cost_with_all_its_parts(store: Store, tmp_path: Path) -> None:
+    asked = settings()
+    fit(store, "anchor", tmp_path / "run", asked, extra=[StopAt(3)])
+    first = json.loads((tmp_path / "run/cost.json").read_text())
+    assert first["step"] == 3
+    assert first["core_minutes"] == pytest.approx(first["seconds"] * torch.get_num_threads() / 60, abs=2e-3)
+    assert first["peak_memory_mb"] > 50  # torch alone is larger
+    first |= {"core_minutes": 7.0, "peak_memory_mb": 10**6}
+    (tmp_path / "run/cost.json").write_text(json.dumps(first))
+    fit(store, "anchor", tmp_path / "run", asked, resume=True)
+    whole = json.loads((tmp_path / "run/cost.json").read_text())
+    assert whole["core_minutes"] >= 7 and whole["peak_memory_mb"] == 10**6
+    assert (whole["state"], whole["step"]) == ("finished", 6)
 
 
 def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
@@ -223,3 +239,4 @@ def test_ctrl_c_saves_and_says_how_to_go_on(store: Store, tmp_path: Path) -> Non
     assert process.returncode == 130, said
     assert f"framecast train --resume {out}" in said
     assert checkpoint.read(out / "checkpoints/last.ckpt")["global_step"] >= 1
+    assert json.loads((out / "cost.json").read_text())["state"] == "stopped"

@@ -56,6 +56,7 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     from framecast import checkpoint, perception
     from framecast import diagnose as diagnosis
     from framecast import evaluate as evaluation
+    from framecast.report.kept import keep
     from framecast.report.run import draw, training_figures
     from framecast.store import Store
     from framecast.training.run import described, implied_sigma, pick_device, provenance
@@ -110,12 +111,14 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         "horizon": options.horizon,
         "seed": options.seed,
         "size": [store.spec.height, store.spec.width],
+        "fps": store.spec.fps,
         "made_with": provenance(),
     }
     if diagnoses:
         about["diagnosis"] = {who: found.to_dict() for who, found in diagnoses.items()}
     if distances:
         about["fvd"] = distances.to_dict()
+    about["films"] = keep(result, out)
     evaluation.write_json(out / "results.json", evaluation.record(result, about))
     files = draw(result, out, store.spec.fps)
     for run in runs:

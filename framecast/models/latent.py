@@ -19,6 +19,7 @@ from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
 from framecast.values import Gaussian, Spec, Step, unit
 
 NEAR = (0.5, 0.2, 0.08)  # of half a picture's side: how wide a point's surroundings are
+GAIN = 20.0  # of the points' weights: a step of the optimiser then moves a point by a pixel, not by a tenth of one
 LAGS = (0.3, 0.6, 0.8)  # what is commanded happens late: shares of the past in running means of the vectors
 
 
@@ -191,13 +192,14 @@ class Points(nn.Module):
             for point in range(count):
                 self.points.weight[2 * point, (2 * point + 1) % size] += 1
                 self.points.weight[2 * point + 1, 2 * point % size] += 1
+            self.points.weight.div_(GAIN)
         self.vector = nn.ModuleList(nn.Linear(size, w) for w in widths)
         maps = count * (2 + len(NEAR))
         self.place = nn.ModuleList(nn.Conv2d(maps, w, 1) for w in widths)
 
     def forward(self, vectors: Tensor) -> list[Tensor]:
         with torch.autocast(vectors.device.type, enabled=False):
-            points = 0.5 * self.points(vectors.float()).unflatten(-1, (self.count, 2))[..., None, None]
+            points = 0.5 * self.points(GAIN * vectors.float()).unflatten(-1, (self.count, 2))[..., None, None]
         features = []
         for level, (of_place, of_all) in enumerate(zip(self.place, self.vector, strict=True)):
             height, width = (side >> level for side in self.sides)

@@ -43,6 +43,8 @@ $rule
 </html>
 """)
 
+STATIC = Path(__file__).parent / "static"
+
 
 def write_page(path: Path, board: Board) -> Path:
     """Writes the board as a page, whole or not at all."""
@@ -53,7 +55,7 @@ def write_page(path: Path, board: Board) -> Path:
 
 def page(board: Board) -> str:
     """The page; every text in it is escaped, and its policy lets only its own style and script run."""
-    style, script = (Path(__file__).with_name(f"board.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
+    style, script = ((STATIC / f"board.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
     policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
     scored, refused = len(board.rows) - 1, len(board.refused)
     counted = f"{scored} hand-in{'s' if scored != 1 else ''} ranked" + (f", {refused} with faults" if refused else "")

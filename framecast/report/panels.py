@@ -172,7 +172,7 @@ def error_picture(truth: np.ndarray, prediction: np.ndarray, gain: float = 3.0) 
     """
     if truth.shape != prediction.shape:
         raise ValueError(f"Errors are between films of one shape; truth {truth.shape}, prediction {prediction.shape}.")
-    colours = _inferno()
+    colours = inferno()
     film = np.empty((*truth.shape[:3], 3), dtype=np.uint8)
     for t, (one, two) in enumerate(zip(truth, prediction, strict=True)):  # by frame: int16 copies of a film are large
         difference = np.abs(one.astype(np.int16) - two).mean(axis=-1)
@@ -181,7 +181,7 @@ def error_picture(truth: np.ndarray, prediction: np.ndarray, gain: float = 3.0) 
 
 
 @lru_cache(maxsize=1)
-def _inferno() -> np.ndarray:
+def inferno() -> np.ndarray:
     from matplotlib import colormaps
 
     return colormaps["inferno"](np.arange(256), bytes=True)[:, :3]

@@ -14,6 +14,7 @@ from lightning.pytorch import Callback, LightningModule, Trainer
 
 from framecast import progress
 from framecast.atomic import replacing
+from framecast.training import cost
 from framecast.training.module import TrainingModule
 
 Validate = Callable[[Any, int], dict[str, float]]
@@ -32,7 +33,7 @@ def save(trainer: Trainer, path: Path, hint: str) -> None:
 
 
 class Keeper(Callback):
-    """Keeps `last.ckpt`; on Ctrl-C finishes the step and saves; on NaN stops and keeps the batch.
+    """Keeps `last.ckpt` and `cost.json`; on Ctrl-C finishes the step and saves; on NaN stops and keeps the batch.
 
     Args:
         folder: of the run.
@@ -46,9 +47,12 @@ class Keeper(Callback):
         self.hint = hint or f"framecast train --resume {folder}"
         self.interrupted = False
         self._saved = 0.0
+        self._before: dict[str, Any] = {}
         self._batch: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        self._before = cost.read(self.folder)
+
         def stop(number: int, frame: Any) -> None:
             if self.interrupted:
                 raise KeyboardInterrupt
@@ -56,9 +60,9 @@ class Keeper(Callback):
             print("\nFinishing this step and saving (press again to quit at once) ...", file=sys.stderr)
 
         try:
-            self._before = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
+            self._handlers = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
         except ValueError:  # not in the main thread: whoever runs us handles signals
-            self._before = {}
+            self._handlers = {}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._batch = batch
@@ -73,13 +77,18 @@ class Keeper(Callback):
             trainer.should_stop = True
         if seconds - self._saved > self.every:
             self._saved = seconds
-            save(trainer, self.last, self.hint)
+            self._save(trainer, pl_module, "training")
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        self._save(trainer, pl_module, "stopped" if self.interrupted else "finished")
+
+    def _save(self, trainer: Trainer, module: TrainingModule, state: str) -> None:
         save(trainer, self.last, self.hint)
+        cost.write(self.folder, self._before, module.seconds(), trainer.global_step, state)
 
     def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for number, handler in getattr(self, "_before", {}).items():
+        for number, handler in getattr(self, "_handlers", {}).items():
             signal.signal(number, handler)
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:

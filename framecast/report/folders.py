@@ -1,0 +1,214 @@
+"""What run folders hold, however far they came: settings, losses, results, and in words what is missing and why."""
+
+from __future__ import annotations
+
+import csv
+import json
+import math
+import time
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from framecast import compare
+
+CONFIG = "config.yaml"
+ALIVE = 300  # seconds since the last row within which a run is taken to be still going
+
+
+@dataclass
+class Run:
+    """One run folder.
+
+    Args:
+        folder: of the run.
+        label: its name in a report, told apart from all others.
+        config: of config.yaml, `made_with` included.
+        columns: of metrics.csv: name -> numbers, NaN where a cell is blank.
+        cost: of cost.json.
+        results: its evaluations that can be read.
+        diagnoses: row of an evaluation -> what was found.
+        state: why it is not finished, in words; empty: it is.
+        notes: what else is missing, in words, with the command that makes it.
+    """
+
+    folder: Path
+    label: str = ""
+    config: dict[str, Any] = field(default_factory=dict)
+    columns: dict[str, list[float]] = field(default_factory=dict)
+    cost: dict[str, Any] = field(default_factory=dict)
+    results: list[compare.Loaded] = field(default_factory=list)
+    diagnoses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    state: str = ""
+    notes: list[str] = field(default_factory=list)
+
+
+def find(paths: Iterable[str | Path]) -> list[Run]:
+    """The runs of folders: a run, a study, or a folder of runs; each once.
+
+    Raises:
+        FileNotFoundError: a path that is not there, or that holds no run.
+    """
+    folders = [folder for path in paths for folder in _expanded(Path(path))]
+    once = list({folder.resolve(): folder for folder in folders}.values())
+    return [_read(folder, label) for folder, label in zip(once, labels(once), strict=True)]
+
+
+def _expanded(path: Path) -> list[Path]:
+    if not path.is_dir():
+        what = "is no folder" if path.exists() else "does not exist"
+        raise FileNotFoundError(f"{path} {what}. Give the folder of a run (framecast train) or of a study.")
+    if _is_run(path):
+        return [path]
+    planned = [path / file.stem for file in path.glob("*.yaml")]  # of a study, those not begun included
+    found = sorted({*planned, *(folder for folder in path.iterdir() if folder.is_dir() and _is_run(folder))})
+    if not found:
+        raise FileNotFoundError(f"{path} holds no run: there is no {CONFIG} in it, nor in a folder in it.")
+    return found
+
+
+def _is_run(path: Path) -> bool:
+    return (path / CONFIG).is_file() or bool(_results(path))
+
+
+def _results(folder: Path) -> list[Path]:
+    return sorted({*folder.glob(compare.RESULTS), *folder.glob(f"evaluation-*/{compare.RESULTS}")})
+
+
+def labels(folders: Sequence[Path]) -> list[str]:
+    """The folders' names, with as many of their parents as it takes to tell them apart."""
+    parts = [folder.resolve().parts for folder in folders]
+    found = []
+    for own in parts:
+        others = [other for other in parts if other != own]
+        depth = next((d for d in range(1, len(own)) if all(o[-d:] != own[-d:] for o in others)), len(own))
+        found.append("/".join(own[-depth:]))
+    return found
+
+
+def _read(folder: Path, label: str) -> Run:
+    run = Run(folder, label)
+    if not folder.is_dir():
+        run.state = "not begun: the study has planned it, its folder is not there yet."
+        return run
+    run.config = _config(run)
+    run.columns = _metrics(folder / "metrics.csv")
+    run.cost = _json(folder / "cost.json")
+    run.state = state(run) if run.config else ""
+    for file in _results(folder):
+        try:
+            run.results.append(compare.load(file))
+        except ValueError as error:
+            run.notes.append(f"An evaluation is left out. {error}")
+    if not run.results and "still going" not in run.state:
+        data, split = run.config.get("data", "STORE"), "val"
+        run.notes.append(f"Not scored yet. To score it: framecast evaluate {folder} --data {data} --split {split}")
+    elif run.results and not any(result.data.get("films") for result in run.results):
+        run.notes.append(
+            "Scored before framecast kept films, so there are none to play. Score the run again to have them."
+        )
+    _diagnoses(run)
+    return run
+
+
+def _config(run: Run) -> dict[str, Any]:
+    file = run.folder / CONFIG
+    if not file.is_file():
+        return {}
+    try:
+        found = yaml.safe_load(file.read_text())
+    except (yaml.YAMLError, UnicodeDecodeError):
+        found = None
+    if not isinstance(found, dict):
+        run.notes.append(f"{file} is damaged, so its settings are not shown.")
+        return {}
+    return found
+
+
+def _metrics(file: Path) -> dict[str, list[float]]:
+    """The columns of a metrics.csv; a last line that was cut off while it was written is left out."""
+    if not file.is_file():
+        return {}
+    with open(file, newline="", errors="replace") as text:
+        rows = [row for row in csv.DictReader(text) if None not in row.values() and _number(row.get("step")) >= 0]
+    return {key: [_number(row[key]) for row in rows] for key in (rows[0] if rows else ())}
+
+
+def _number(cell: str | None) -> float:
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        return math.nan
+
+
+def _json(file: Path) -> dict[str, Any]:
+    try:
+        found = json.loads(file.read_text())
+    except (OSError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _diagnoses(run: Run) -> None:
+    for result in run.results:
+        run.diagnoses |= result.data.get("diagnosis") or {}
+    own = _json(run.folder / "diagnosis.json")
+    if own and not run.diagnoses:
+        run.diagnoses[str(run.config.get("model", "model"))] = own
+
+
+def share(run: Run) -> float:
+    """How far training came, in [0, 1]."""
+    if run.cost.get("state") == "finished":
+        return 1.0
+    config, steps, slack = run.config, run.columns.get("step") or [0.0], float(run.config.get("log_every") or 1)
+    if config.get("steps"):
+        return 1.0 if steps[-1] > config["steps"] - slack else steps[-1] / config["steps"]
+    if config.get("minutes"):
+        done, all_ = (run.columns.get("seconds") or [0.0])[-1], 60 * config["minutes"]
+        return 1.0 if done > all_ - slack * done / max(1.0, steps[-1]) else done / all_
+    if config.get("epochs"):
+        done = (run.columns.get("epoch") or [0.0])[-1]
+        return 1.0 if done > config["epochs"] * (1 - slack / max(1.0, steps[-1])) else done / config["epochs"]
+    return 1.0
+
+
+def state(run: Run) -> str:
+    """Why a run is not finished; empty where it is."""
+    nan = sorted((run.folder / "nan").glob("step-*.pt"))
+    done = share(run)
+    steps = int((run.columns.get("step") or [0])[-1])
+    if done >= 1:
+        return ""
+    if nan:
+        return (
+            f"stopped at {nan[-1].stem.replace('-', ' ')}, where the loss was not finite (NaN); see {nan[-1].parent}."
+        )
+    far = f"not finished: step {steps:,}, {done:.0%} of its training."
+    file = run.folder / "metrics.csv"
+    since = time.time() - (file if file.is_file() else run.folder / CONFIG).stat().st_mtime
+    again = f"framecast train --resume {run.folder}"
+    go_on = again if (run.folder / "checkpoints" / "last.ckpt").is_file() else "train it anew; there is no checkpoint"
+    if run.cost.get("state") == "stopped" and run.cost.get("step", 0) >= steps:
+        return f"{far} It was stopped by hand and has saved itself. To go on: {go_on}"
+    if since < ALIVE:
+        return f"{far} Its last row is {max(0, since):.0f} s old, so it is probably still going."
+    return f"{far} Its last row is {_ago(since)} old: it was interrupted, or died{_last_words(run)}. To go on: {go_on}"
+
+
+def _last_words(run: Run) -> str:
+    """Of the process, where a study kept what it said."""
+    log = run.folder.with_name(f"{run.folder.name}.log")
+    lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
+    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
+    return f" (its log ends: {last[:200]})" if last else ""
+
+
+def _ago(seconds: float) -> str:
+    for unit, length in (("days", 86400), ("hours", 3600)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{seconds / 60:.0f} minutes"

@@ -1,0 +1,84 @@
+"""What was run, for the page: settings, protocol, versions, commit, machine and cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from html import escape
+from typing import Any
+
+import yaml
+
+from framecast.report import words
+from framecast.report.contents import Group
+from framecast.report.folders import Run
+
+
+def table(kind: str, names: list[str], rows: str) -> str:
+    """A table under its columns' names, the first of which is that of the rows."""
+    heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    return (
+        f'<div class="scroll"><table class="{kind}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
+    )
+
+
+def what_was_run(runs: list[Run], groups: list[Group]) -> str:
+    """In what the runs differ; each run's settings, versions, machine and cost; the rules of each table."""
+    parts = [_differences(runs), *(_run(run) for run in runs)]
+    for group in groups:
+        first = group.first
+        rules = {"name": first.name, "hash": first.hash, **first.rules, "data": first.rules.get("data")}
+        parts.append(f"<details><summary>Protocol {escape(first.name)} ({escape(first.hash)})</summary>")
+        parts.append(f"{_pairs(rules)}</details>")
+    return "".join(parts)
+
+
+def _differences(runs: list[Run]) -> str:
+    """The settings that are not the same in all runs: what a study varies."""
+    flat = [_flat({k: v for k, v in run.config.items() if k != "made_with"}) for run in runs]
+    keys = [key for key in dict.fromkeys(k for f in flat for k in f) if len({str(f.get(key)) for f in flat}) > 1]
+    if len(runs) < 2 or not keys:
+        return ""
+    cells = [[str(f.get(key, "")) for key in keys] for f in flat]
+    names, heads = [run.label for run in runs], keys
+    if len(keys) > len(runs):  # as many columns as there are runs, then
+        cells, names, heads = [list(column) for column in zip(*cells, strict=True)], keys, names
+    rows = "".join(_line(name, heads, line) for name, line in zip(names, cells, strict=True))
+    return f"<h3>In what the runs differ</h3>{table('settings', ['', *heads], rows)}"
+
+
+def _line(name: str, heads: list[str], values: list[str]) -> str:
+    """A row; every cell knows its column, for phones."""
+    shown = zip(heads, values, strict=True)
+    cells = "".join(f'<td data-name="{escape(h)}"><span>{escape(value)}</span></td>' for h, value in shown)
+    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+
+
+def _flat(config: dict[str, Any]) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for key, value in config.items():
+        found |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
+    return found
+
+
+def _run(run: Run) -> str:
+    made = run.config.get("made_with")
+    made = made if isinstance(made, dict) else {}
+    facts = {"folder": str(run.folder), "cost": words.cost(run), **made}
+    for result in run.results:
+        done = result.data.get("frames_per_second") or {}
+        speed = ", ".join(f"{who} {value:,.0f} frames/s" for who, value in done.items())
+        facts[f"scored {result.data.get('split', '')}"] = f"{result.file.parent.name}; {speed or 'speed not recorded'}"
+    settings = {key: value for key, value in run.config.items() if key != "made_with"}
+    text = yaml.safe_dump(settings, sort_keys=False) if settings else "no config.yaml"
+    name = escape(run.label)
+    return (
+        f'<details><summary><i class="swatch" data-series="{name}"></i>{name}'
+        f" <small>{escape(words.cost(run))}</small></summary>"
+        f"{_pairs(facts)}<pre>{escape(text)}</pre></details>"
+    )
+
+
+def _pairs(facts: dict[str, Any]) -> str:
+    """Names and values; what is empty is not shown."""
+    shown: Iterable[tuple[str, Any]] = ((k, v) for k, v in facts.items() if v not in ("", None))
+    return "<dl>" + "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in shown) + "</dl>"

@@ -1,0 +1,303 @@
+"""One self-contained page of runs: looked at on a phone, handed in, shown. It asks the network for nothing."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+import math
+from collections.abc import Callable
+from datetime import datetime
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from framecast import protocols
+from framecast.report import contents, words
+from framecast.report.folders import Run
+from framecast.report.made import table, what_was_run
+from framecast.report.panels import inferno
+
+STATIC = Path(__file__).parent / "static"
+TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "psnr less the first's": "PSNR less the first's (dB)"}
+BEST_OF = {"psnr best of": "PSNR (dB), best of", "ssim best of": "SSIM, best of"}
+UNITS = {"mse": "mean squared error", "calibrated": "nats per pixel value", "learned": "nats per pixel value"}
+GAIN = 3  # of the error pictures
+
+
+def page(runs: list[Run], title: str, progress: Callable[[int, int], None] = lambda done, total: None) -> str:
+    """The whole page.
+
+    Args:
+        runs: of `folders.find`.
+        title: of the page.
+        progress: called with the pictures packed and those in all.
+    """
+    groups, latents, curves = contents.groups(runs), contents.latents(runs), contents.training(runs)
+    films = contents.films(groups, progress=progress)
+    shown = {
+        "series": _series(runs, groups),
+        "groups": [_curves(group) for group in groups],
+        "training": curves,
+        "unit": _unit(runs),
+        "films": films.films,
+        "sheets": films.sheets,
+        "latents": latents,
+        "inferno": inferno().tobytes().hex(),
+        "gain": GAIN,
+    }
+    sections = [
+        _notices(runs),
+        _scores(groups),
+        _films(films, groups),
+        _frames(groups),
+        _training(runs, curves),
+        _latents(latents),
+        section("made", "What was run", what_was_run(runs, groups)),
+    ]
+    head = _head(runs, groups, title)
+    return _document(title, head + "".join(sections), json.dumps(_finite(shown), separators=(",", ":")))
+
+
+def _document(title: str, body: str, data: str) -> str:
+    """Head and body, with a policy that lets nothing in but what is written here."""
+    style, script = (_static(kind) for kind in ("css", "js"))
+    policy = (
+        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}';"
+        " base-uri 'none'; form-action 'none'"
+    )
+    inert = data.replace("<", "\\u003c")  # no name can end the element that it stands in
+    return f"""<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="{policy}">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>{escape(title)}</title>
+<style>{style}</style>
+</head>
+<body>
+<main>
+<noscript><p class="notices">Figures and films are drawn by a script in this page, and scripts are off.</p></noscript>
+{body}
+</main>
+<script type="application/json" id="data">{inert}</script>
+<script>{script}</script>
+</body>
+</html>
+"""
+
+
+def _static(kind: str) -> str:
+    """The files of one kind, in order of their names."""
+    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(STATIC.glob(f"page*.{kind}")))
+
+
+def _hash(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _finite(value: Any) -> Any:
+    """The same with None for NaN and infinity, which JSON does not have."""
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(part) for part in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+# --- data ----------------------------------------------------------------------------------------------------------
+
+
+def _series(runs: list[Run], groups: list[contents.Group]) -> dict[str, int]:
+    """A colour for each name, the same in all figures; copy baselines have their own, grey."""
+    rows = [row.label for group in groups for row in group.rows if not row.copy]
+    names = dict.fromkeys([*rows, *(run.label for run in runs)])
+    return {name: number for number, name in enumerate(names)}
+
+
+def _curves(group: contents.Group) -> dict[str, Any]:
+    lines = [{"label": row.label, "copy": row.copy, "psnr": row.curve()} for row in group.rows]
+    about = {"fps": group.first.data.get("fps"), "context": group.first.data.get("context", 1)}
+    return {"lines": lines, "whiskers": contents.whiskers(group), **about}
+
+
+def _unit(runs: list[Run]) -> str:
+    """Of the losses that are drawn on one axis."""
+    units = {UNITS.get(str(run.config.get("objective")), "") for run in runs if run.columns}
+    return units.pop() if len(units) == 1 else "unit of each objective"
+
+
+# --- sections ------------------------------------------------------------------------------------------------------
+
+
+def _head(runs: list[Run], groups: list[contents.Group], title: str) -> str:
+    when = datetime.now().astimezone().strftime("%d %B %Y, %H:%M")
+    models = sorted({str(run.config["model"]) for run in runs if "model" in run.config})
+    told = [f"{len(runs)} run{'s' * (len(runs) > 1)}", *(["model " + ", ".join(models)] if models else []), when]
+    lead = "".join(f'<p class="lead">{_lead(group, len(groups) > 1)}</p>' for group in groups)
+    return f'<header><h1>{escape(title)}</h1><p class="quiet">{escape(" · ".join(told))}</p>{lead}</header>'
+
+
+def _lead(group: contents.Group, named: bool) -> str:
+    """The highest mean, whether the next one is told apart from it, and what copying scores."""
+    rows = sorted((row for row in group.rows if not row.copy), key=lambda row: -row.mean)
+    copies = [row.mean for row in group.rows if row.copy]
+    said = ""
+    if rows:
+        best = rows[0]
+        said = f"<strong>{escape(best.label)}</strong> predicts at <strong>{best.mean:.2f} dB</strong>"
+        same = [escape(row.label) for row in rows[1:] if not best.above(row)]
+        apart = "" if group.videos > 1 else " (one sequence tells nothing apart)"
+        said += f", the highest of {len(rows)}{apart}" if len(rows) > 1 else ""
+        if same and group.videos > 1:
+            said += f"; {', '.join(same)} {'are' if len(same) > 1 else 'is'} not told apart from it"
+    if not said:
+        return ""
+    said = f"{escape(words.rules(group))}: {said}" if named else said
+    return said + (f"; copying scores {max(copies):.2f} dB" if copies else "") + "."
+
+
+def section(name: str, title: str, body: str) -> str:
+    """A part of the page; nothing where there is nothing in it."""
+    return f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' if body else ""
+
+
+def _notices(runs: list[Run]) -> str:
+    items = [(run.label, text) for run in runs for text in ([run.state] if run.state else []) + run.notes]
+    told = "".join(f"<li><strong>{escape(label)}</strong>: {escape(text)}</li>" for label, text in items)
+    return f'<aside class="notices" aria-label="What is missing"><ul>{told}</ul></aside>' if told else ""
+
+
+def _scores(groups: list[contents.Group]) -> str:
+    parts = []
+    if len(groups) > 1:
+        parts.append("<p>These were scored by different rules, so they do not stand in one table.</p>")
+    for number, group in enumerate(groups):
+        header, lines = group.table()
+        several = sum(not row.copy for row in group.rows) > 1
+        kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
+        names = [_title(name) for name in header]
+        sure = group.videos > 1
+        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], sure) for line in lines)
+        some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
+        one = "Of one sequence: there is no interval."
+        parts.append(
+            f"<h3>{escape(words.rules(group))}</h3>"
+            f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
+            f"{table('scores', [names[k] for k in kept], cells)}"
+            f'<p class="quiet">{some if sure else one}</p>{_published(group)}'
+        )
+    return section("scores", "Scores", "".join(parts))
+
+
+def _title(name: str) -> str:
+    """A column's name for people."""
+    what, _, count = name.rpartition(" ")
+    return f"{BEST_OF[what]} {count}" if what in BEST_OF else TITLES.get(name, name)
+
+
+def _row(line: list[str], names: list[str], sure: bool) -> str:
+    """A line of the table; every cell knows its column, for phones."""
+    first, *rest = line
+    cells = "".join(
+        f'<td data-name="{escape(name)}"><span>{_interval(cell, sure)}</span></td>'
+        for cell, name in zip(rest, names[1:], strict=True)
+    )
+    return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
+
+
+def _interval(cell: str, sure: bool) -> str:
+    """`mean (low to high)` with the interval in a softer voice; of one sequence there is none."""
+    mean, space, interval = cell.replace("-", "\N{MINUS SIGN}").partition(" ")
+    return escape(mean) + (f" <small>{escape(interval)}</small>" if space and sure else "")
+
+
+def _published(group: contents.Group) -> str:
+    """The rows that belong to a built-in protocol, and in what the results above were made otherwise."""
+    known = protocols.BUILT_IN.get(group.first.name)
+    if known is None or not known.published:
+        return ""
+    rows = "".join(
+        f"<li>{escape(row.who)}: {escape(', '.join(f'{key} {value:g}' for key, value in row.scores.items()))}"
+        f" <small>({escape(row.source)}{', read second-hand' if row.second_hand else ''})</small></li>"
+        for row in known.published
+    )
+    own = protocols.differences(known.rules(), group.first.rules)
+    told = "; ".join(f"{key} {here!r} for {there!r}" for key, (there, here) in own.items() if key != "recordings")
+    other = f"<p>The results above differ from that protocol in: {escape(told)}.</p>" if told else ""
+    return f"<details><summary>Published under {escape(known.name)}</summary><ul>{rows}</ul>{other}</details>"
+
+
+def _films(films: contents.Shown, groups: list[contents.Group]) -> str:
+    if not films.films:
+        return ""
+    notes = "".join(f'<p class="quiet">{escape(text)}</p>' for text in films.words)
+    sampled = any(group.first.rules.get("samples", 1) > 1 for group in groups)
+    best = '<p class="quiet">Of many samples the best by PSNR is shown, with its own curve.</p>' if sampled else ""
+    player = """<div class="player" id="player" tabindex="0" role="group" aria-label="Player">
+<div class="choices"><label>Setting <select id="setting"></select></label>
+<label>Sequence <select id="sequence"></select></label></div>
+<div class="panes" id="panes"></div>
+<div class="transport"><button id="play" type="button" aria-label="Play">▶</button>
+<input id="scrub" type="range" min="0" value="0" step="1" aria-label="Frame">
+<output id="where" for="scrub"></output></div>
+<div class="chart" id="curve"></div>
+<p class="quiet keys">Space plays, ← and → step, Home and End jump. The curve can be dragged.</p></div>"""
+    strips = f'<p class="quiet">From above: truth, prediction, error × {GAIN}.</p><div id="strips"></div>'
+    return (
+        section("films", "Truth, prediction, error", player + best + notes)
+        + section("best-and-worst", "Best and worst sequences", strips)
+    )  # fmt: skip
+
+
+def _frames(groups: list[contents.Group]) -> str:
+    several = len(groups) > 1
+    parts = (
+        (f"<h3>{escape(words.rules(group))}</h3>" if several else "")
+        + f'<figure><div class="legend" data-legend="{number}"></div>'
+        f'<div class="chart" data-chart="frames" data-group="{number}"></div></figure>'
+        for number, group in enumerate(groups)
+    )
+    return section("frames", "PSNR of every predicted frame", "".join(parts))
+
+
+def _training(runs: list[Run], curves: list[dict[str, Any]]) -> str:
+    if not curves:
+        return ""
+    note = (
+        "β and the teacher forcing ratio are drawn by the schedules themselves; dotted: still to come. Of long runs a"
+        " point is the mean of its neighbours."
+    )
+    unused = [run.label for run in runs if run.config.get("model") and not _feeds_back(str(run.config["model"]))]
+    if unused:
+        note += f" {', '.join(unused)}: no frame is fed back, so that ratio changes nothing."
+    return section(
+        "training",
+        "Training",
+        '<figure><div class="legend" data-legend="training"></div><div class="grid" data-chart="training"></div>'
+        f'<figcaption class="quiet">{escape(note)}</figcaption></figure>',
+    )
+
+
+def _feeds_back(model: str) -> bool:
+    from framecast import models
+
+    return model not in models.available() or models.find(model).feeds_back
+
+
+def _latents(latents: list[dict[str, Any]]) -> str:
+    parts = []
+    for number, seen in enumerate(latents):
+        told = "".join(f"<li>{escape(str(line).strip())}</li>" for line in seen["words"])
+        bars = f'<div class="chart" data-chart="latent" data-latent="{number}"></div>' if seen["kl"] else ""
+        units = f'<p class="quiet">{seen["active"]} of {len(seen["kl"])} units active</p>' if seen["kl"] else ""
+        name = escape(seen["label"])
+        parts.append(
+            f'<figure><h3><i class="swatch" data-series="{name}"></i>{name}</h3>{units}{bars}<ul>{told}</ul></figure>'
+        )
+    command = "<code>framecast evaluate RUN --data STORE --diagnose</code>"
+    absent = f"<p>Not looked at yet. KL of each dimension, active units and what they mean: {command}</p>"
+    return section("latent", "Is the latent used?", f'<div class="grid">{"".join(parts)}</div>' if parts else absent)
