@@ -83,6 +83,7 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
         name, settings, step, weights = "pose_cvae", {}, 0, data["state_dict"]
         spec = Spec(*size, 3, Condition("picture", 3))
         model = models.build(spec, name, course_config(path, weights))
+    model.anchored = bool(settings.get("anchored", False))
     fit(model, weights, path)
     model = channels_last(model.to(device)).eval()
     return Loaded(model, name, settings, step)

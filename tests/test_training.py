@@ -156,7 +156,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
 )
 def test_settings_that_cannot_be(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        run.check(settings(**changes))
+        run.check(settings(**changes), "anchor")
 
 
 def test_a_clip_longer_than_any_episode(store: Store, tmp_path: Path) -> None:
