@@ -17,8 +17,8 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 ORDER = (
     "atomic", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets",
     "schedules", "objective", "models", "rollout", "checkpoint", "predictor", "training", "metrics",
-    "selftest", "protocols", "evaluate", "diagnose", "compare", "study", "report", "serve", "submission", "lab",
-    "commands", "cli",
+    "selftest", "protocols", "evaluate", "diagnose", "drift", "compare", "study", "report", "serve", "submission",
+    "lab", "commands", "cli",
 )  # fmt: skip
 # Doors that are walled up although the order would let them stand.
 CLOSED = {

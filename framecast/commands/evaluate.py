@@ -57,11 +57,8 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     from framecast.training.run import described, pick_device, provenance
 
     store = Store(options.data)
-    loaded = {str(run): checkpoint.load(run, str(pick_device(options.device))) for run in runs}
-    names = {run: made.name for run, made in loaded.items()}
-    if len(set(names.values())) < len(names):
-        names = {run: f"{made.name} ({Path(run).name})" for run, made in loaded.items()}
-    predictors = {names[run]: made.model for run, made in loaded.items()}
+    loaded = checkpoint.load_all(runs, str(pick_device(options.device)))
+    predictors = {who: made.model for who, made in loaded.items()}
     context = options.context or max(made.settings.get("context", 1) for made in loaded.values())
     _check_horizon(store, options.split, context, options.horizon)
     named = find(options.protocol) if options.protocol else None
@@ -90,7 +87,8 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "runs": {
-            names[run]: {"path": run, "step": made.step, "settings": made.settings} for run, made in loaded.items()
+            who: {"path": str(run), "step": made.step, "settings": made.settings}
+            for run, (who, made) in zip(runs, loaded.items(), strict=True)
         },
         "protocol": protocol.record(),
         "data": str(store.root),
@@ -115,10 +113,10 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         f" frames{drawn}; protocol {protocol.name} ({protocol.hash()})"
     )
     show(result)
-    for run, made in loaded.items():
-        if found := diagnoses.get(names[run]):
+    for who, made in loaded.items():
+        if found := diagnoses.get(who):
             words = [*found.words(), *described(made.settings, store.spec.values)]
-            print("\n".join([f"{names[run]}:", *(f"  {line}" for line in words)]))
+            print("\n".join([f"{who}:", *(f"  {line}" for line in words)]))
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result
 
