@@ -56,16 +56,24 @@ class StopAt(Callback):
         trainer.should_stop = trainer.should_stop or trainer.global_step == self.step
 
 
-@pytest.mark.parametrize("model", sorted(SMALL))
-@pytest.mark.parametrize("draw", ["epoch", "frame"])
-def test_a_resumed_run_is_the_same_run_bit_for_bit(store: Store, tmp_path: Path, model: str, draw: str) -> None:
-    asked = settings(tfr="0.5", tfr_draw=draw, beta="cyclical:cycles=2")
+CURES = {"context_noise": 0.1, "anchored": True, "rollout_frames": 2}
+
+
+@pytest.mark.parametrize(
+    ("model", "draw", "cures"),
+    [(model, draw, {}) for model in sorted(SMALL) for draw in ("epoch", "frame")] + [("pose_cvae", "frame", CURES)],
+)
+def test_a_resumed_run_is_the_same_run_bit_for_bit(
+    store: Store, tmp_path: Path, model: str, draw: str, cures: dict[str, Any]
+) -> None:
+    asked = settings(tfr="0.5", tfr_draw=draw, beta="cyclical:cycles=2", **cures)
     fit(store, model, tmp_path / "whole", asked)
     fit(store, model, tmp_path / "parts", asked, extra=[StopAt(3)])
     assert checkpoint.read(tmp_path / "parts/checkpoints/last.ckpt")["global_step"] == 3
     fit(store, model, tmp_path / "parts", asked, resume=True)
     whole, parts = (checkpoint.read(tmp_path / name / "checkpoints/last.ckpt") for name in ("whole", "parts"))
     assert parts["global_step"] == 6
+    assert checkpoint.load(tmp_path / "parts").model.anchored == bool(cures)
     for key, value in whole["state_dict"].items():
         assert torch.equal(value, parts["state_dict"][key]), key
     moments = [c["optimizer_states"][0]["state"] for c in (whole, parts)]
