@@ -14,7 +14,7 @@ from framecast.report.figures import BLACK, COLOURS, SOFT, clean, save, smooth
 
 PANELS = {
     "psnr": "PSNR (dB)",
-    "colour": "mean colour's distance\nfrom the given frame's",
+    "colour": "colour, from the given\nframe's (0..255)",
     "sharpness": "sharpness over\nthe given frame's",
 }
 MODELS = [c for c in COLOURS if c != BLACK]  # the truth's, and grey copying's
@@ -61,8 +61,9 @@ def _style(row: Mapping[str, str], models: list[str]) -> dict[str, Any]:
     if row["who"] not in models:
         marks = {"copy first frame": ":", "copy last frame": "-."}
         return {"color": SOFT, "linestyle": "--" if forced else marks[row["who"]], "linewidth": 1.2}
-    colour = MODELS[models.index(row["who"]) % len(MODELS)]
-    return {"color": colour, "linestyle": "--" if forced else "-", "linewidth": 1.1 if forced else 1.8}
+    again, index = divmod(models.index(row["who"]), len(MODELS))  # the colours a second time are dotted
+    line = (0, (4, 1, 1, 1)) if again else "-"
+    return {"color": MODELS[index], "linestyle": "--" if forced else line, "linewidth": 1.1 if forced else 1.8}
 
 
 def _line(axes: Axes, name: str, values: Any, window: int, **style: Any) -> None:
