@@ -14,7 +14,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from framecast import checkpoint, models
+from framecast import checkpoint, models, rollout
 from framecast.packing import pack
 from framecast.store import Store
 from framecast.training import run
@@ -78,6 +78,31 @@ def test_a_resumed_run_is_the_same_run_bit_for_bit(
         assert torch.equal(value, parts["state_dict"][key]), key
     moments = [c["optimizer_states"][0]["state"] for c in (whole, parts)]
     assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
+
+
+def test_a_run_is_trained_with_the_cures_it_asks_for(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def walk(model: Any, clip: Any, *others: Any) -> Any:
+        asked.append((model.anchored, clip.frames, *others[-2:]))
+        return rollout.walk(model, clip, *others)
+
+    monkeypatch.setattr("framecast.training.module.walk", walk)
+    fit(store, "pose_cvae", tmp_path / "cured", settings(steps=8, **CURES))
+    fit(store, "pose_cvae", tmp_path / "plain", settings(steps=1))
+    *cured, plain = asked
+    assert plain[0] is False
+    assert plain[2:] == (None, None)
+    assert all(anchored for anchored, *_ in cured)
+    assert {0 if own is None else own.shape[1] for _, _, own, _ in cured} == {0, 1, 2}
+    for _, frames, own, spoilt in cured:
+        assert spoilt.shape == frames.shape == (2, 4, 3, 16, 32)
+        assert own is None or (
+            own.shape[2:] == frames.shape[2:] and not torch.equal(own, frames[:, 1 : 1 + own.shape[1]])
+        )
+    assert any(bool(spoilt.any()) for *_, spoilt in cured)
 
 
 def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
