@@ -13,8 +13,9 @@ import torch
 from conftest import WriteStore
 from torch import Tensor
 
-from framecast import cli, drift, models, protocols
-from framecast.drift import NEVER_ABOVE, NOT_REACHED, end, half_life, looks, measure, slope, to_and_fro
+from framecast import cli, models, protocols
+from framecast.drift import measure, to_and_fro
+from framecast.metrics.horizon import NEVER_ABOVE, NOT_REACHED, distance, end, half_life, looks, slope
 from framecast.models.base import Model
 from framecast.packing import pack
 from framecast.store import Store
@@ -62,7 +63,7 @@ def test_looks() -> None:
     dark = looks(darker, film[0])
     assert dark.motion.tolist() == [2] * 5
     assert dark.colour[:, 1].tolist() == [118, 116, 114, 112, 110]
-    assert slope(drift.distance(dark.colour, still.colour)) == pytest.approx(200)
+    assert slope(distance(dark.colour, still.colour)) == pytest.approx(200)
     assert dark.energy.tolist() == still.energy.tolist()
     half = ((film.astype(int) + np.roll(film, 1, 2)) // 2).astype(np.uint8)  # blurred by half: the stripes are gone
     assert looks(half, half[0]).energy.tolist() == [0] * 5
@@ -168,7 +169,7 @@ def test_two_given_frames_have_two_ways_to_be_copied(tmp_path: Path, write_store
     result = measure({}, store, "val", context=2)
     rows = {row.label: row.seen for row in result.rows}
     assert list(rows) == ["copy first frame", "copy last frame", "copy last frame, true frames fed"]
-    off = {who: drift.distance(seen[0].colour, result.truth[0].colour).tolist() for who, seen in rows.items()}
+    off = {who: distance(seen[0].colour, result.truth[0].colour).tolist() for who, seen in rows.items()}
     assert off["copy first frame"] == [20, 30, 40, 50, 60, 70, 80]
     assert off["copy last frame"] == [10, 20, 30, 40, 50, 60, 70]
     assert off["copy last frame, true frames fed"] == [10] * 7
