@@ -139,6 +139,7 @@ def test_a_film_that_darkens(still: Store) -> None:
     assert free["colour, beyond"] == pytest.approx(np.arange(41, 61)[-6:].mean())
     assert free["colour drift, beyond"] == pytest.approx(100)
     assert free["sharpness, beyond"] == pytest.approx(1)
+    assert result.rows[0].seen[0].motion == pytest.approx([1] * 60)  # also from one piece of a film to the next
     # A true frame is fed each time, so it is one level off for ever, and there is none beyond the recording.
     assert forced["psnr"] == pytest.approx(20 * math.log10(255))
     assert forced["slope"] == pytest.approx(0, abs=1e-9)
