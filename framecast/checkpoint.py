@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,9 +84,26 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
         name, settings, step, weights = "pose_cvae", {}, 0, data["state_dict"]
         spec = Spec(*size, 3, Condition("picture", 3))
         model = models.build(spec, name, course_config(path, weights))
+    model.anchored = bool(settings.get("anchored", False))
     fit(model, weights, path)
     model = channels_last(model.to(device)).eval()
     return Loaded(model, name, settings, step)
+
+
+def load_all(runs: Sequence[str | Path], device: str = "cpu") -> dict[str, Loaded]:
+    """Several runs by the names of their models; where two bear one name, all with their folder's too.
+
+    Raises:
+        FileNotFoundError, ValueError: as `load`; or two runs have one name and one folder name.
+    """
+    loaded = [load(run, device) for run in runs]
+    names = [made.name for made in loaded]
+    if len(set(names)) < len(names):
+        names = [f"{made.name} ({Path(run).name})" for run, made in zip(runs, loaded, strict=True)]
+    twice = max(names, key=names.count)
+    if names.count(twice) > 1:
+        raise ValueError(f"Two runs are both called {twice}. Give each once, in folders of different names.")
+    return dict(zip(names, loaded, strict=True))
 
 
 def fit(model: models.Model, weights: dict[str, Any], path: str | Path) -> None:

@@ -21,6 +21,7 @@ ORDER = (
     "predict",
     "evaluate",
     "compare",
+    "drift",
     "study",
     "report",
     "score",

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.models.base import Model, each
+from framecast.models.base import Model, each, recoloured
 from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
@@ -28,8 +28,18 @@ def drawn_frames(model: Model, length: int, context: int) -> tuple[int, int]:
     return (length - 1, context - 1) if model.warms_up else (length - context, 0)
 
 
-def walk(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context: int = 1) -> Trace:
+def walk(
+    model: Model,
+    clip: Clip,
+    forced: Tensor | None,
+    noise: Tensor,
+    context: int = 1,
+    own: Tensor | None = None,
+    spoilt: Tensor | None = None,
+) -> Trace:
     """Walks a clip with latents from the posterior: what is trained on (derivation (5), derivation (10)).
+
+    The last two, and `model.anchored`, change only what is read: targets and posteriors see the truth.
 
     Args:
         model: any model.
@@ -37,6 +47,8 @@ def walk(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context
         forced: (B, S) bool: is the truth fed to the next step? None: always. It is, for given frames, in any case.
         noise: (B, S, *model.noise_shape).
         context: given frames.
+        own: (B, k, C, H, W), read in place of the first k true frames after the given ones: see `own_frames`.
+        spoilt: (B, T, C, H, W), added to every frame that is read, true or drawn.
 
     Returns:
         the S = `drawn_frames(...)[0]` frames beside the true ones.
@@ -46,8 +58,11 @@ def walk(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context
     truth = clip.frames[:, begin:]
     past = None if clip.condition is None else clip.condition[:, :begin]
     coming = None if clip.condition is None else clip.condition[:, begin:]
-    state = model.start(clip.frames[:, :begin], past)
+    read = _read(model, clip, context, own, spoilt)
+    state = model.start(read[:, :begin], past)
     state, cues = model.look(state, coming, clip.times[:, begin:] - begin, truth, given)
+    if read is not clip.frames:
+        cues = model.read(cues, read[:, begin:])
     if not model.feeds_back or forced is None or bool(forced[:, given:].all()):
         _, step = model.parallel(state, cues, noise)
     else:
@@ -55,10 +70,50 @@ def walk(model: Model, clip: Clip, forced: Tensor | None, noise: Tensor, context
         for t in range(count):
             cue = each(cues, lambda x: x[:, t])  # noqa: B023 (used at once)
             state, step = model.advance(state, cue, noise[:, t])
+            if model.anchored or spoilt is not None:
+                drawn = step.frame.clamp(-1, 2)  # a little beyond, where it still has a gradient
+                drawn = recoloured(drawn, clip.frames[:, 0]) if model.anchored else drawn
+                state = model.feed(state, drawn if spoilt is None else drawn + spoilt[:, begin + t])
             state = model.force(state, cue, forced[:, t] if t >= given else torch.ones_like(forced[:, t]))
             steps.append(step)
         step = _stack(steps)
     return Trace(step.frame, truth, step.posterior, step.prior)
+
+
+def _read(model: Model, clip: Clip, context: int, own: Tensor | None, spoilt: Tensor | None) -> Tensor:
+    """The frames of a clip as they are read; `clip.frames` itself where nothing is changed."""
+    read = clip.frames
+    if own is not None:
+        read = torch.cat([read[:, :context], own, read[:, context + own.shape[1] :]], 1)
+    if model.anchored:
+        read = torch.cat([read[:, :context], recoloured(read[:, context:], read[:, 0])], 1)
+    return read if spoilt is None else read + spoilt
+
+
+@torch.no_grad()
+def own_frames(model: Model, clip: Clip, noise: Tensor, context: int = 1) -> Tensor:
+    """The first frames after the given ones as at test time: latents from the prior, own frames fed, in eval mode.
+
+    Args:
+        model: that feeds back; it is left in the mode it was in.
+        clip: floats, B clips of consecutive frames.
+        noise: (B, k, *model.noise_shape), k at least 1.
+        context: given frames.
+
+    Returns:
+        (B, k, C, H, W) in [0, 1], without gradient.
+    """
+    stop, training = context + noise.shape[1], model.training
+    past, coming = (
+        None if clip.condition is None else clip.condition[:, s] for s in (slice(context), slice(context, stop))
+    )
+    model.eval()
+    try:
+        state = model.start(clip.frames[:, :context], past)
+        state, cues = model.look(state, coming, clip.times[:, context:stop] - context, None)
+        return _free(model, state, cues, noise, clip.frames[:, 0])[1].clamp(0, 1)
+    finally:
+        model.train(training)
 
 
 def _stack(steps: list[Any]) -> Any:
@@ -106,8 +161,9 @@ def roll(
     conditions: Iterable[Tensor | int],
     keys: Iterable[Key] = ((0, 0),),
     mean: bool = False,
+    truth: Iterable[Tensor] | None = None,
 ) -> Iterator[Tensor]:
-    """Free-running prediction at constant memory.
+    """Free-running prediction at constant memory; with the truth, teacher-forced.
 
     Args:
         model: in eval mode (else ValueError: a sample would depend on its batch mates).
@@ -117,6 +173,8 @@ def roll(
         keys: a row's noise is drawn from its key, such as (seed, sample): a row is the same whichever others are drawn
             with it.
         mean: put the prior's mean in place of its samples.
+        truth: pieces (R, S, C, H, W) as those of `conditions`, fed in place of the drawn frames where the model feeds
+            back; latents are from the prior all the same. None: its own frames are fed.
 
     Yields:
         (number of keys, S, C, H, W) floats in [0, 1], a piece for a piece.
@@ -124,7 +182,7 @@ def roll(
     if model.training:
         raise ValueError("The model is in training mode; call model.eval() before sampling.")
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
-    keys, pieces = list(keys), iter(conditions)
+    keys, pieces, true = list(keys), iter(conditions), None if truth is None else iter(truth)
     packed: Packed = {}
 
     def rows(values: Tensor | int) -> Tensor | None:
@@ -142,7 +200,8 @@ def roll(
         # Closed before the yield: what the caller does in between is the caller's.
         with autocast(device), packing(packed):
             state, cues = model.look(state, rows(piece), times, None)
-            state, drawn = _free(model, state, cues, eps * 0 if mean else eps)
+            fed = None if true is None else rows(next(true))
+            state, drawn = _free(model, state, cues, eps * 0 if mean else eps, first[:, 0], fed)
         begin += count
         yield drawn.clamp(0, 1)
 
@@ -171,7 +230,10 @@ def reconstruct(model: Model, clip: Clip, context: int = 1) -> Trace:
     return each(trace, lambda x: x[:, given:].float())
 
 
-def _free(model: Model, state: Any, cues: Any, eps: Tensor) -> tuple[Any, Tensor]:
+def _free(
+    model: Model, state: Any, cues: Any, eps: Tensor, first: Tensor, truth: Tensor | None = None
+) -> tuple[Any, Tensor]:
+    """Draws the cues' frames one after another: own ones fed, or the true ones, in the first one's colours if asked."""
     if not model.feeds_back:
         state, step = model.parallel(state, cues, eps)
         return state, step.frame.float()
@@ -179,6 +241,9 @@ def _free(model: Model, state: Any, cues: Any, eps: Tensor) -> tuple[Any, Tensor
     for t in range(eps.shape[1]):
         state, step = model.advance(state, each(cues, lambda x: x[:, t]), eps[:, t])  # noqa: B023 (used at once)
         drawn.append(step.frame.float())
+        if model.anchored or truth is not None:
+            shown = drawn[-1].clamp(0, 1) if truth is None else truth[:, t]
+            state = model.feed(state, recoloured(shown, first) if model.anchored else shown)
     return state, torch.stack(drawn, 1)
 
 

@@ -117,22 +117,24 @@ def carry_out(
     workers: int = 1,
     progress: Callable[[int, int], None] | None = None,
     tell: Callable[[str], None] = print,
+    threads: int | None = None,
 ) -> list[Planned]:
     """Trains and scores what is not finished yet, `workers` at a time.
 
     Args:
         runs: from `plan`, prepared.
         split: that is scored.
-        workers: processes at a time; the cores are divided among them.
+        workers: processes at a time.
         progress: called with the runs finished and the runs in all.
         tell: called with a sentence for each run that fails.
+        threads: of each process; None: the cores are divided among them.
 
     Returns:
         the runs that failed.
     """
     waiting = [run for run in runs if not run.results(split).is_file()]
     done, failed = len(runs) - len(waiting), []
-    threads = max(1, (os.cpu_count() or 1) // workers)
+    threads = threads or max(1, (os.cpu_count() or 1) // workers)
     if progress:
         progress(done, len(runs))
     with ThreadPoolExecutor(workers) as pool:

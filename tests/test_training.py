@@ -15,7 +15,7 @@ import pytest
 import torch
 from lightning.pytorch import Callback
 
-from framecast import checkpoint, models
+from framecast import checkpoint, models, rollout
 from framecast.packing import pack
 from framecast.store import Store
 from framecast.training import run
@@ -57,16 +57,24 @@ class StopAt(Callback):
         trainer.should_stop = trainer.should_stop or trainer.global_step == self.step
 
 
-@pytest.mark.parametrize("model", sorted(SMALL))
-@pytest.mark.parametrize("draw", ["epoch", "frame"])
-def test_a_resumed_run_is_the_same_run_bit_for_bit(store: Store, tmp_path: Path, model: str, draw: str) -> None:
-    asked = settings(tfr="0.5", tfr_draw=draw, beta="cyclical:cycles=2")
+CURES = {"context_noise": 0.1, "anchored": True, "rollout_frames": 2}
+
+
+@pytest.mark.parametrize(
+    ("model", "draw", "cures"),
+    [(model, draw, {}) for model in sorted(SMALL) for draw in ("epoch", "frame")] + [("pose_cvae", "frame", CURES)],
+)
+def test_a_resumed_run_is_the_same_run_bit_for_bit(
+    store: Store, tmp_path: Path, model: str, draw: str, cures: dict[str, Any]
+) -> None:
+    asked = settings(tfr="0.5", tfr_draw=draw, beta="cyclical:cycles=2", **cures)
     fit(store, model, tmp_path / "whole", asked)
     fit(store, model, tmp_path / "parts", asked, extra=[StopAt(3)])
     assert checkpoint.read(tmp_path / "parts/checkpoints/last.ckpt")["global_step"] == 3
     fit(store, model, tmp_path / "parts", asked, resume=True)
     whole, parts = (checkpoint.read(tmp_path / name / "checkpoints/last.ckpt") for name in ("whole", "parts"))
     assert parts["global_step"] == 6
+    assert checkpoint.load(tmp_path / "parts").model.anchored == bool(cures)
     for key, value in whole["state_dict"].items():
         assert torch.equal(value, parts["state_dict"][key]), key
     moments = [c["optimizer_states"][0]["state"] for c in (whole, parts)]
@@ -86,6 +94,31 @@ def test_a_run_says_what_it_has_cost_with_all_its_parts(store: Store, tmp_path: 
     whole = json.loads((tmp_path / "run/cost.json").read_text())
     assert whole["core_minutes"] >= 7 and whole["peak_memory_mb"] == 10**6
     assert (whole["state"], whole["step"]) == ("finished", 6)
+
+
+def test_a_run_is_trained_with_the_cures_it_asks_for(
+    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[tuple[Any, ...]] = []
+
+    def walk(model: Any, clip: Any, *others: Any) -> Any:
+        asked.append((model.anchored, clip.frames, *others[-2:]))
+        return rollout.walk(model, clip, *others)
+
+    monkeypatch.setattr("framecast.training.module.walk", walk)
+    fit(store, "pose_cvae", tmp_path / "cured", settings(steps=8, **CURES))
+    fit(store, "pose_cvae", tmp_path / "plain", settings(steps=1))
+    *cured, plain = asked
+    assert plain[0] is False
+    assert plain[2:] == (None, None)
+    assert all(anchored for anchored, *_ in cured)
+    assert {0 if own is None else own.shape[1] for _, _, own, _ in cured} == {0, 1, 2}
+    for _, frames, own, spoilt in cured:
+        assert spoilt.shape == frames.shape == (2, 4, 3, 16, 32)
+        assert own is None or (
+            own.shape[2:] == frames.shape[2:] and not torch.equal(own, frames[:, 1 : 1 + own.shape[1]])
+        )
+    assert any(bool(spoilt.any()) for *_, spoilt in cured)
 
 
 def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
@@ -172,7 +205,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
 )
 def test_settings_that_cannot_be(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        run.check(settings(**changes))
+        run.check(settings(**changes), "anchor")
 
 
 def test_a_clip_longer_than_any_episode(store: Store, tmp_path: Path) -> None:

@@ -63,11 +63,8 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
 
     store = Store(options.data)
     device = str(pick_device(options.device))
-    loaded = {str(run): checkpoint.load(run, device) for run in runs}
-    names = {run: made.name for run, made in loaded.items()}
-    if len(set(names.values())) < len(names):
-        names = {run: f"{made.name} ({Path(run).name})" for run, made in loaded.items()}
-    predictors = {names[run]: made.model for run, made in loaded.items()}
+    loaded = checkpoint.load_all(runs, device)
+    predictors = {who: made.model for who, made in loaded.items()}
     context = options.context or max(made.settings.get("context", 1) for made in loaded.values())
     _check_horizon(store, options.split, context, options.horizon)
     named = find(options.protocol) if options.protocol else None
@@ -95,14 +92,15 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
         distances = eyes.distances(result, options.seed, progress)
     diagnoses = {}
     if options.diagnose:
-        for run, made in loaded.items():
-            who, sigma = names[run], implied_sigma(made.settings, store.spec.values)
+        for who, made in loaded.items():
+            sigma = implied_sigma(made.settings, store.spec.values)
             print(f"diagnosing {who} ...")
             diagnoses[who] = diagnosis.diagnose(who, made.model, result, options.seed, sigma)
     out.mkdir(parents=True, exist_ok=True)
     about = {
         "runs": {
-            names[run]: {"path": run, "step": made.step, "settings": made.settings} for run, made in loaded.items()
+            who: {"path": str(run), "step": made.step, "settings": made.settings}
+            for run, (who, made) in zip(runs, loaded.items(), strict=True)
         },
         "protocol": protocol.record(),
         "data": str(store.root),
@@ -132,10 +130,10 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
     )
     show(result)
     print("\n".join([*(distances.words() if distances else []), "; ".join(eyes.missing())]).rstrip())
-    for run, made in loaded.items():
-        if found := diagnoses.get(names[run]):
+    for who, made in loaded.items():
+        if found := diagnoses.get(who):
             words = [*found.words(), *described(made.settings, store.spec.values)]
-            print("\n".join([f"{names[run]}:", *(f"  {line}" for line in words)]))
+            print("\n".join([f"{who}:", *(f"  {line}" for line in words)]))
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result
 

@@ -80,7 +80,7 @@ def _check(planned: Any) -> None:
     parser, values = train._parser(Namespace(**early, config=str(planned.config)))
     options = parser.parse(["--config", str(planned.config), "--out", str(planned.out)])
     try:
-        training.check(train._split(options.as_dict(), values)[0])
+        training.check(*train._split(options.as_dict(), values)[:2])
     except ValueError as error:
         raise ValueError(f"{planned.name}: {error}") from None
 

@@ -126,7 +126,7 @@ def train(settings: Any, model: str, config: dict[str, Any], data: Path, out: Pa
     """A new run."""
     from framecast.training import run as training
 
-    training.check(settings)
+    training.check(settings, model)
     store = _store(data)
     resolved = {"data": str(data), "model": model, **dataclasses.asdict(settings), model: config}
     return _fit(store, settings, model, config, out, {k: v for k, v in resolved.items() if v is not None})

@@ -8,6 +8,11 @@ A model draws one frame at a time from an explicit state. The walk through time 
     state, step = model.advance(state, cue, noise)                   one frame
     state       = model.force(state, cue, mask)                      teacher forcing: the truth goes on in its place
     state, step = model.parallel(state, cues, noise)                 all at once, where no prediction is fed back
+
+What a model that feeds back reads can be changed from outside, for the cures of drift, without its knowledge:
+
+    state       = model.feed(state, frame)                           another picture in place of the drawn one
+    cues        = model.read(cues, frames)                           other pictures in place of the true ones
 """
 
 from __future__ import annotations
@@ -34,6 +39,9 @@ class Model(nn.Module, ABC):
             learn from them; their memory begins there), or at the last.
         noise_span: frames between independent draws of its noise in a rollout (see `rollout.noise`).
 
+    Attributes:
+        anchored: what is fed back has the colours of the first given frame (`recoloured`), in training and prediction.
+
     Raises:
         ValueError: the spec's condition is of a kind that the model does not take.
     """
@@ -53,6 +61,7 @@ class Model(nn.Module, ABC):
             takes = ", ".join(sorted(self.takes))
             raise ValueError(f"The model {self.name} takes conditions of kind {takes}; this data has {spec.condition}.")
         self.spec = spec
+        self.anchored = False
         # A vector is seen with the one before it: an action at t-1 leads to frame t, a state at t describes it.
         self.condition_size = 2 * size if kind == "vector" else size
         self.register_buffer("condition_mean", torch.tensor(spec.condition.mean or [0.0] * size), persistent=False)
@@ -107,12 +116,36 @@ class Model(nn.Module, ABC):
         """The state with the true frame in place of the drawn one for the clips where mask (B,) is set."""
         return state
 
-    def step(self, state: Any, condition: Tensor | None, target: Tensor | None, noise: Tensor) -> tuple[Any, Step]:
-        """One frame from one condition (B, ...): what a live session calls. With a target the posterior is used."""
+    def feed(self, state: Any, frame: Tensor) -> Any:
+        """The state whose next step reads this picture (B, C, H, W); its memories stay. Needed where `feeds_back`."""
+        raise NotImplementedError(f"the model {self.name} does not say how another frame is fed to it")
+
+    def read(self, cues: Any, frames: Tensor) -> Any:
+        """The cues with these pictures (B, T, C, H, W) where the truth would be fed; the posterior stays the truth's.
+
+        Needed where `feeds_back`.
+        """
+        raise NotImplementedError(f"the model {self.name} does not say how other frames are fed to it")
+
+    def step(
+        self, state: Any, condition: Tensor | None, target: Tensor | None, noise: Tensor, first: Tensor | None = None
+    ) -> tuple[Any, Step]:
+        """One frame from one condition (B, ...): what a live session calls. With a target the posterior is used.
+
+        Args:
+            state, noise: as `advance`.
+            condition, target: (B, ...), of the frame.
+            first: (B, C, H, W), the first given frame, for a model that is anchored to it.
+        """
         condition = None if condition is None else condition[:, None]
         times = torch.zeros(len(noise), 1, dtype=torch.long, device=noise.device)
         state, cues = self.look(state, condition, times, None if target is None else target[:, None])
-        return self.advance(state, each(cues, lambda x: x[:, 0]), noise)
+        state, step = self.advance(state, each(cues, lambda x: x[:, 0]), noise)
+        if self.anchored:
+            if first is None:
+                raise ValueError(f"This {self.name} is anchored to the first given frame; give it as `first`.")
+            state = self.feed(state, recoloured(step.frame.float().clamp(0, 1), first))
+        return state, step
 
     def standard(self, vectors: Tensor) -> Tensor:
         """Vector conditions with mean 0 and spread 1 by the training data's statistics."""
@@ -133,6 +166,14 @@ def each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: each(getattr(value, f.name), function) for f in fields(value)})
     return value
+
+
+def recoloured(frames: Tensor, first: Tensor) -> Tensor:
+    """Frames (B, ..., C, H, W) with the mean and the spread of each channel of the first frame (B, C, H, W)."""
+    first = first.view(len(first), *[1] * (frames.dim() - 4), *first.shape[1:])
+    (spread, mean), (wanted, level) = (torch.std_mean(x, (-2, -1), correction=0, keepdim=True) for x in (frames, first))
+    # A hundredth of the range on either side: a frame without any contrast is not blown up.
+    return (frames - mean) * ((wanted + 0.01) / (spread + 0.01)) + level
 
 
 def flat(value: Any) -> Any:

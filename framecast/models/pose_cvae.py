@@ -122,6 +122,14 @@ class PoseCVAE(Model):
             return State(cue.truth, cue.features, state.before)
         return replace(state, frame=torch.where(mask[:, None, None, None], cue.truth, state.frame))
 
+    def feed(self, state: State, frame: Tensor) -> State:
+        return State(frame, None, state.before)
+
+    def read(self, cues: Cue, frames: Tensor) -> Cue:
+        pixels = by_pixel(frames.flatten(0, 1))
+        features = self.frame_transformation(pixels)
+        return replace(cues, truth=timed(pixels, len(frames)), features=timed(features, len(frames)))
+
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         assert cues.truth is not None and cues.features is not None, (
             "a model that feeds back is parallel only where the truth is fed"

@@ -173,6 +173,15 @@ class SVG(Model):
             skips = [torch.where(mask[:, None, None, None], true, drawn) for true, drawn in pairs]
         return replace(own, h=torch.where(mask[:, None], cue.h, own.h), skips=skips)
 
+    def feed(self, state: State, frame: Tensor) -> State:
+        return replace(state, frame=frame, h=None)
+
+    def read(self, cues: Cue, frames: Tensor) -> Cue:
+        """The skips of given frames stay the true ones: they never come from a drawn frame."""
+        h, skips = self.encoder(by_pixel(frames.flatten(0, 1)))
+        newest = timed(self.decoder.project(skips), len(frames)) if self.config.last_frame_skip else None
+        return replace(cues, h=timed(h.float(), len(frames)), newest=newest)
+
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         skips = state.skips if cues.skips is None else flat(cues.skips)
         if cues.newest is not None:

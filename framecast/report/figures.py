@@ -81,7 +81,7 @@ def psnr_figure(path: str | Path, curves: Mapping[str, Any], title: str, fps: fl
         label = f"{name}, mean {values.mean():.2f} dB"
         style = {"marker": "o", "markersize": 3} if longest <= 30 else {}
         width = 2.0 if index == 0 else 1.4
-        axes.plot(frames, _smooth(values, window), color=colour, linewidth=width, zorder=front, label=label, **style)
+        axes.plot(frames, smooth(values, window), color=colour, linewidth=width, zorder=front, label=label, **style)
     shown = np.concatenate([values[np.isfinite(values) & (values < 100)] for values in series.values()])
     if shown.size:
         margin = 0.06 * (np.ptp(shown) or 1)
@@ -184,9 +184,7 @@ def _training_panel(axes: Axes, panel: Panel, table: Mapping[str, np.ndarray], l
             axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.3)
         marker = "o" if len(values) <= 60 and column.startswith("val/") else ""
         name = panel.columns[column]
-        axes.plot(
-            steps, _smooth(values, window), color=colour, linewidth=1.6, label=name, marker=marker, markersize=3.5
-        )
+        axes.plot(steps, smooth(values, window), color=colour, linewidth=1.6, label=name, marker=marker, markersize=3.5)
     if labelled and len(there) > 1:
         axes.legend(frameon=False, loc="best", handlelength=1.4, fontsize=8)
 
@@ -229,7 +227,7 @@ def _numbers(cells: Sequence[Any]) -> np.ndarray:
     return np.array([float(cell) if cell not in ("", None) else math.nan for cell in cells])
 
 
-def _smooth(values: np.ndarray, window: int) -> np.ndarray:
+def smooth(values: np.ndarray, window: int) -> np.ndarray:
     """Running mean of an odd window, narrower at the ends, so that it starts and stops with the series."""
     half = window // 2
     ends = np.arange(len(values))

@@ -14,11 +14,13 @@ from torch import Tensor
 
 from framecast import models, schedules
 from framecast.objective import Objective
-from framecast.rollout import channels_last, drawn_frames, walk
+from framecast.rollout import channels_last, drawn_frames, own_frames, walk
 from framecast.schedules import Progress
 from framecast.training.muon import Muon
 from framecast.training.settings import Settings
 from framecast.values import Clip, Spec
+
+NOISY = 0.5  # share of the clips with noise on what is read, where that is asked for
 
 
 class TrainingModule(LightningModule):
@@ -39,6 +41,7 @@ class TrainingModule(LightningModule):
         self.save_hyperparameters()
         self.settings = Settings(**settings)
         self.model = channels_last(models.build(Spec.from_dict(spec), model, config))
+        self.model.anchored = self.settings.anchored
         self.objective = Objective(self.settings.objective)
         self.beta = schedules.parse(self.settings.beta)
         self.tfr = schedules.parse(self.settings.tfr)
@@ -82,7 +85,8 @@ class TrainingModule(LightningModule):
         key = np.random.SeedSequence((self.settings.seed, self.global_step)).generate_state(1, np.uint64)
         generator = torch.Generator(self.device).manual_seed(int(key[0]) >> 1)
         noise = torch.randn(count, length, *self.model.noise_shape, generator=generator, device=self.device)
-        trace = walk(self.model, clip, self._forced(tfr, count, length, generator), noise, context)
+        forced = self._forced(tfr, count, length, generator)
+        trace = walk(self.model, clip, forced, noise, context, *self._cures(clip, generator))
         losses = self.objective(trace, beta)
         if not torch.isfinite(losses.total):
             raise FloatingPointError("the loss")
@@ -108,6 +112,21 @@ class TrainingModule(LightningModule):
         shape = {"epoch": (1, 1), "batch": (1, 1), "clip": (clips, 1), "frame": (clips, frames)}[draw]
         drawn = torch.rand(shape, generator=generator, device=self.device) < ratio
         return drawn.expand(clips, frames)
+
+    def _cures(self, clip: Clip, generator: torch.Generator) -> tuple[Tensor | None, Tensor | None]:
+        """Own frames to be read in place of true ones, and the noise on what is read; None where not asked for."""
+        s, count = self.settings, len(clip.frames)
+        own, spoilt = None, None
+        draws: dict[str, Any] = {"generator": generator, "device": self.device}
+        if s.rollout_frames:
+            frames = int(torch.randint(s.rollout_frames + 1, (), **draws))  # for the whole batch: none is drawn in vain
+            noise = torch.randn(count, frames, *self.model.noise_shape, **draws)
+            own = own_frames(self.model, clip, noise, s.context) if frames else None
+        if s.context_noise:
+            level = s.context_noise * torch.rand(count, 1, 1, 1, 1, **draws)
+            level = level * (torch.rand(count, 1, 1, 1, 1, **draws) < NOISY)  # the others are clean, as at test time
+            spoilt = level * torch.randn(clip.frames.shape, **draws)
+        return own, spoilt
 
     def configure_optimizers(self) -> torch.optim.Optimizer:
         s = self.settings

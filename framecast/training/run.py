@@ -95,6 +95,7 @@ def fit(
     Raises:
         ValueError: settings that cannot be; FloatingPointError: NaN; OSError: the disk.
     """
+    check_cures(settings, model)
     batches = Batches(
         store,
         "train",
@@ -183,8 +184,8 @@ def described(settings: dict[str, Any], spec_values: int) -> list[str]:
     return describe(Settings(**known), spec_values).splitlines() if known else []
 
 
-def check(settings: Settings) -> None:
-    """Settings that contradict each other or cannot be. Raises ValueError with what to do."""
+def check(settings: Settings, model: str) -> None:
+    """Settings that contradict each other, or cannot be with that model. Raises ValueError with what to do."""
     given = [n for n in ("minutes", "steps", "epochs") if getattr(settings, n) is not None]
     if len(given) != 1:
         what = " and ".join(f"--{n}" for n in given) or "none of them"
@@ -197,6 +198,7 @@ def check(settings: Settings) -> None:
             f"A clip holds the given frames and at least one to predict: --clip_length must be above --context, and"
             f" that 1 or more; they are {settings.clip_length} and {settings.context}."
         )
+    check_cures(settings, model)
     if not 0 < settings.partial <= 1:
         raise ValueError(f"--partial is a share above 0 and up to 1, not {settings.partial}.")
     for name in ("beta", "tfr", "lr_schedule"):
@@ -209,3 +211,23 @@ def check(settings: Settings) -> None:
     if settings.seed < 0:
         raise ValueError(f"--seed is 0 or more, not {settings.seed}.")
     objective.Objective(settings.objective)
+
+
+def check_cures(settings: Settings, model: str) -> None:
+    """Cures of drift with values that cannot be, or for a model that needs none. Raises ValueError."""
+    room = settings.clip_length - settings.context - 1
+    if not 0 <= settings.context_noise <= 1:
+        raise ValueError(
+            f"--context_noise is 0 (none) to 1 (the whole range of a pixel), not {settings.context_noise}."
+        )
+    if not 0 <= settings.rollout_frames <= room:
+        raise ValueError(
+            f"--rollout_frames is 0 (none) to {room}: a clip of {settings.clip_length} frames, {settings.context} of"
+            f" them given, has one more to learn from; it is {settings.rollout_frames}."
+        )
+    asked = [name for name in ("context_noise", "anchored", "rollout_frames") if getattr(settings, name)]
+    if asked and not models.find(model).feeds_back:
+        raise ValueError(
+            f"--{asked[0]} cures drift, and the model {model} has none: it feeds nothing back. Leave it out, or take a"
+            " model that does, such as pose_cvae or svg."
+        )

@@ -29,6 +29,10 @@ class Settings:
         beta: weight of the KL: a number, or a schedule such as cyclical:cycles=10,ratio=0.5.
         tfr: teacher forcing ratio: a number, or a schedule such as step:from_epoch=10,step=0.1.
         tfr_draw: what each draw of teacher forcing decides for.
+        context_noise: a cure of drift: noise of up to this standard deviation (pixels in [0, 1]) on the frames that are
+            read; half of the clips stay truly clean.
+        anchored: a cure of drift: what is fed back takes the colours of the first given frame, in prediction too.
+        rollout_frames: a cure of drift: up to that many frames of a clip are rolled out first, and then read.
         schedule_unit: schedules move with every step, or from epoch to epoch.
         validations: how many times the model is validated by a free-running rollout.
         val_frames: frames of each validation rollout.
@@ -56,6 +60,9 @@ class Settings:
     beta: str = "1"
     tfr: str = "1"
     tfr_draw: Literal["epoch", "batch", "clip", "frame"] = "frame"
+    context_noise: float = 0.0
+    anchored: bool = False
+    rollout_frames: int = 0
     schedule_unit: Literal["step", "epoch"] = "step"
     validations: int = 10
     val_frames: int = 629
