@@ -19,7 +19,6 @@ from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
 from framecast.values import Gaussian, Spec, Step, unit
 
 NEAR = (0.5, 0.2, 0.08)  # of half a picture's side: how wide a point's surroundings are
-GAIN = 20.0  # of the points' weights: a step of the optimiser then moves a point by a pixel, not by a tenth of one
 LAGS = (0.3, 0.6, 0.8)  # what is commanded happens late: shares of the past in running means of the vectors
 
 
@@ -184,22 +183,21 @@ class Points(nn.Module):
     def __init__(self, size: int, widths: tuple[int, ...], sides: tuple[int, int], count: int = 4) -> None:
         super().__init__()
         self.sides, self.count = sides, count
-        self.points = nn.Linear(size, 2 * count)
-        # They begin as the vector's numbers in pairs (right, down): often those are places already.
-        nn.init.zeros_(self.points.bias)
+        # They begin as the vector's numbers in pairs (right, down): often those are places already. No nn.Linear: Muon
+        # would turn all of them by the same amount at every step, and they must come to rest.
+        self.points = nn.Parameter(0.03 * torch.randn(2 * count, size))
+        self.offset = nn.Parameter(torch.zeros(2 * count))
         with torch.no_grad():
-            self.points.weight.mul_(0.1)
             for point in range(count):
-                self.points.weight[2 * point, (2 * point + 1) % size] += 1
-                self.points.weight[2 * point + 1, 2 * point % size] += 1
-            self.points.weight.div_(GAIN)
+                self.points[2 * point, (2 * point + 1) % size] += 1
+                self.points[2 * point + 1, 2 * point % size] += 1
         self.vector = nn.ModuleList(nn.Linear(size, w) for w in widths)
         maps = count * (2 + len(NEAR))
         self.place = nn.ModuleList(nn.Conv2d(maps, w, 1) for w in widths)
 
     def forward(self, vectors: Tensor) -> list[Tensor]:
         with torch.autocast(vectors.device.type, enabled=False):
-            points = 0.5 * self.points(GAIN * vectors.float()).unflatten(-1, (self.count, 2))[..., None, None]
+            points = 0.5 * F.linear(vectors.float(), self.points, self.offset).unflatten(-1, (self.count, 2, 1, 1))
         features = []
         for level, (of_place, of_all) in enumerate(zip(self.place, self.vector, strict=True)):
             height, width = (side >> level for side in self.sides)
