@@ -8,7 +8,6 @@ OUT/NAME/         the run folder, with evaluation-SPLIT/results.json when it is 
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
 import subprocess
@@ -20,14 +19,10 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import yaml
 
-from framecast import compare
 from framecast.atomic import replacing
-from framecast.metrics.interval import student
 
-SEED = "seed"  # the factor that only repeats
 KEYS = {
     "data": "the packed store, or a source with its options",
     "split": "what is scored",
@@ -177,93 +172,3 @@ def _command(run: Planned, threads: int, *arguments: str) -> int:
 def _last_line(log: Path) -> str:
     lines = log.read_text().splitlines() if log.is_file() else []
     return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
-
-
-@dataclass(frozen=True)
-class Cell:
-    """What one setting did over its seeds.
-
-    Args:
-        labels: factor -> label, without the seed.
-        psnr: dB, one number a seed.
-        kl: nats a frame, and
-        active: units, of each seed's diagnosis; empty where there is none.
-    """
-
-    labels: dict[str, str]
-    psnr: np.ndarray
-    kl: np.ndarray
-    active: np.ndarray
-
-
-@dataclass(frozen=True)
-class Effect:
-    """What changing one factor did to the PSNR, all else equal: a mean over seeds in dB, and its 95 % interval.
-
-    Args:
-        factor: what was changed, `old` to `new`.
-        within: factor -> label that all these runs share; empty: all runs.
-    """
-
-    factor: str
-    old: str
-    new: str
-    within: dict[str, str]
-    mean: float
-    low: float
-    high: float
-
-
-def cells(runs: list[Planned], split: str) -> list[Cell]:
-    """The finished settings, each with its seeds; one that lacks a seed is left out."""
-    groups: dict[tuple[tuple[str, str], ...], list[Planned]] = {}
-    for run in runs:
-        groups.setdefault(tuple((k, v) for k, v in run.labels.items() if k != SEED), []).append(run)
-    found = []
-    for labels, group in groups.items():
-        if all(run.results(split).is_file() for run in group):
-            loaded = [compare.load(run.results(split)) for run in group]
-            scores = [next(r for r in one.rows if not r.who.startswith("copy ")).videos["psnr"] for one in loaded]
-            files = [run.out / "diagnosis.json" for run in group]
-            known = [json.loads(file.read_text()) for file in files if file.is_file()]
-            kl, active = np.array([sum(k["kl"]) for k in known]), np.array([k["active"] for k in known])
-            found.append(Cell(dict(labels), np.array([s.mean() for s in scores]), kl, active))
-    return found
-
-
-def effects(found: list[Cell]) -> list[Effect]:
-    """Every change of a factor from its first label, over all runs and within each label of every other factor.
-
-    The difference is taken seed by seed, of means over the other factors, so that the interval (Student's, over seeds)
-    is of independent repetitions.
-    """
-    if not found or len(found[0].psnr) < 2:
-        return []
-    factors = {f: list(dict.fromkeys(c.labels[f] for c in found)) for f in found[0].labels}
-    made = []
-    for factor, (old, *others) in factors.items():
-        places: list[dict[str, str]] = [{}]
-        places += [{f: label} for f, labels in factors.items() if f != factor and len(labels) > 1 for label in labels]
-        made += [e for new in others for within in places if (e := _effect(found, factor, old, new, within))]
-    return made
-
-
-def _effect(found: list[Cell], factor: str, old: str, new: str, within: dict[str, str]) -> Effect | None:
-    """None where no pair of settings differs in that alone."""
-    there = {tuple(c.labels.items()): c for c in found if within.items() <= c.labels.items()}
-    pairs = [
-        (c.psnr, other.psnr)
-        for c in there.values()
-        if c.labels[factor] == old and (other := there.get(tuple((c.labels | {factor: new}).items())))
-    ]
-    if not pairs:
-        return None
-    change = np.mean([two - one for one, two in pairs], 0)
-    return Effect(factor, old, new, within, float(change.mean()), *student(change))
-
-
-def write(file: Path, found: list[Cell], changed: list[Effect], about: dict[str, Any]) -> None:
-    """All of it as JSON."""
-    rows = [{**vars(c), **{k: getattr(c, k).tolist() for k in ("psnr", "kl", "active")}} for c in found]
-    with replacing(file) as partial:
-        partial.write_text(json.dumps({**about, "cells": rows, "effects": [vars(e) for e in changed]}, indent=1))

@@ -17,8 +17,8 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 ORDER = (
     "atomic", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets",
     "schedules", "objective", "models", "rollout", "checkpoint", "predictor", "training", "metrics",
-    "selftest", "protocols", "evaluate", "perception", "diagnose", "drift", "compare", "study", "submission", "board",
-    "report", "serve", "lab", "commands", "cli",
+    "selftest", "protocols", "evaluate", "perception", "diagnose", "drift", "compare", "study", "effects", "submission",
+    "board", "report", "serve", "lab", "commands", "cli",
 )  # fmt: skip
 # Doors that are walled up although the order would let them stand.
 CLOSED = {

@@ -17,7 +17,7 @@ import yaml
 from PIL import Image
 from runs import film, scored, trained
 
-from framecast import cli
+from framecast import cli, effects
 from framecast.evaluate import Result, score
 from framecast.report import contents, curves, folders, kept, paper
 from framecast.report.page import page
@@ -333,6 +333,24 @@ def test_films_stay_below_the_budget_and_what_is_left_out_is_said(run: Path) -> 
 
 
 # --- the command ---------------------------------------------------------------------------------------------------
+
+
+def test_what_a_study_says_stands_on_its_page(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    empty = np.zeros(0)
+    settings = [effects.Cell({"annealing": name}, np.array(psnr), empty, empty) for name, psnr in (
+        ("none<b>", (20.0, 21.0, 22.0)), ("cyclical", (19.0, 20.0, 20.8)),
+    )]  # fmt: skip
+    effects.write(run.parent / "study.json", settings, effects.effects(settings), {})
+    assert cli.main(["report", str(run.parent), "--markdown", str(run.parent / "all.md")]) == 0
+    elements = Elements((run.parent / "report.html").read_text())
+    assert not elements.of("b")
+    for words in (elements.words, (run.parent / "all.md").read_text()):
+        assert "3 seeds of each setting" in words
+        assert re.search(r"21.00\s*\(18.52 to 23.48\)", words)
+        assert re.search(r"[-\N{MINUS SIGN}]1.07\s*\([-\N{MINUS SIGN}]1.35 to [-\N{MINUS SIGN}]0.78\)", words)
+    (run.parent / "study.json").write_text("{")
+    assert cli.main(["report", str(run.parent)]) == 1
+    assert "study.json is damaged" in capsys.readouterr().err
 
 
 def test_the_command_writes_page_and_markdown(run: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import yaml
 
-from framecast import cli, study
+from framecast import cli, effects, study
 from framecast.commands import study as command
 from framecast.commands import train as command_train
 
@@ -114,9 +114,9 @@ class TestCarryingOut:
         assert [what for name, what, _ in said if name == "ramp-1"] == ["evaluate"]
 
 
-def cell(likelihood: str, annealing: str, *psnr: float) -> study.Cell:
+def cell(likelihood: str, annealing: str, *psnr: float) -> effects.Cell:
     empty = np.zeros(0)
-    return study.Cell({"likelihood": likelihood, "annealing": annealing}, np.array(psnr), empty, empty)
+    return effects.Cell({"likelihood": likelihood, "annealing": annealing}, np.array(psnr), empty, empty)
 
 
 def test_effects_are_taken_seed_by_seed_all_else_equal() -> None:
@@ -128,7 +128,7 @@ def test_effects_are_taken_seed_by_seed_all_else_equal() -> None:
         cell("calibrated", "ramp", 15.0, 24.5, 34.5),
         cell("calibrated", "cycles", 18.0, 28.0, 38.0),
     ]
-    told = {(e.factor, e.new, *e.within.values()): e for e in study.effects(found)}
+    told = {(e.factor, e.new, *e.within.values()): e for e in effects.effects(found)}
     assert set(told) == {
         ("likelihood", "calibrated"), ("likelihood", "calibrated", "none"), ("likelihood", "calibrated", "ramp"),
         ("annealing", "ramp"), ("annealing", "ramp", "mse"), ("annealing", "ramp", "calibrated"),
@@ -141,7 +141,7 @@ def test_effects_are_taken_seed_by_seed_all_else_equal() -> None:
     assert told["annealing", "ramp"].mean == pytest.approx((1 - 1 / 3) / 2)
     assert told["annealing", "cycles"] == replace(told["annealing", "cycles", "calibrated"], within={})
     assert told["annealing", "cycles"].low == pytest.approx(3.0)
-    assert study.effects([cell("mse", "none", 10.0), cell("mse", "ramp", 11.0)]) == []
+    assert effects.effects([cell("mse", "none", 10.0), cell("mse", "ramp", 11.0)]) == []
 
 
 def test_the_shipped_studies_can_be_planned(tmp_path: Path) -> None:

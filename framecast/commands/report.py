@@ -25,6 +25,7 @@ def run(arguments: list[str]) -> int:
 
 def report(paths: list[Path], out: Path, title: str, pdf: str | None, markdown: str | None) -> None:
     """Reads, draws, writes and says what came out."""
+    from framecast import effects
     from framecast.atomic import replacing
     from framecast.progress import bar
     from framecast.report import folders, paper
@@ -32,8 +33,10 @@ def report(paths: list[Path], out: Path, title: str, pdf: str | None, markdown: 
 
     browser = paper.browser() if pdf else ""  # before any work: there may be none
     runs = folders.find(paths)
+    kept = [path / "study.json" for path in paths if (path / "study.json").is_file()]
+    studied = [table for file in kept for table in effects.tables(*effects.read(file))]
     with bar("films", unit=" pictures") as progress:
-        text = page(runs, title, progress)
+        text = page(runs, title, progress, studied)
     with replacing(out) as partial:
         partial.write_text(text, encoding="utf-8")
     count, size = f"{len(runs)} run{'s' * (len(runs) > 1)}", out.stat().st_size / 1e6
@@ -44,4 +47,4 @@ def report(paths: list[Path], out: Path, title: str, pdf: str | None, markdown: 
     if pdf:
         print(f"{paper.print_pdf(browser, out, Path(pdf))}: the same on paper.")
     if markdown:
-        print(f"{paper.markdown(runs, title, Path(markdown))}: the same as Markdown, its figures beside it.")
+        print(f"{paper.markdown(runs, title, Path(markdown), studied)}: the same as Markdown, its figures beside it.")

@@ -101,31 +101,12 @@ def _show(runs: list[Any], split: str) -> None:
 
 def _conclude(runs: list[Any], split: str, file: Path) -> None:
     """Over seeds: each setting's mean, and what every change did, all else equal. Printed, and kept in study.json."""
-    from framecast import study as studies
-    from framecast.metrics.interval import student
+    from framecast import effects
     from framecast.training.run import provenance
 
-    found = studies.cells(runs, split)
-    changed = studies.effects(found)
-    studies.write(file, found, changed, {"split": split, "made_with": provenance()})
-    if not changed:
-        return
-    header = [*found[0].labels, "PSNR (dB), mean and 95 % over seeds", "KL (nats)", "active units"]
-    rows = []
-    for cell in found:
-        low, high = student(cell.psnr)
-        latent = [f"{cell.kl.mean():.2f}", f"{cell.active.mean():.1f}"] if len(cell.kl) else ["", ""]
-        rows.append([*cell.labels.values(), f"{cell.psnr.mean():.2f} ({low:.2f} to {high:.2f})", *latent])
-    print(f"\n{len(found[0].psnr)} seeds of each setting:\n{table(rows, header)}")
-    told = [[f"{e.factor}: {e.new} less {e.old}", _where(e), _difference(e)] for e in changed]
-    print(f"\nWhat a change did, all else equal:\n{table(told, ['change', 'where', 'PSNR (dB), 95 % over seeds'])}")
-    print(f"All of it is in {file}")
-
-
-def _where(effect: Any) -> str:
-    return ", ".join(effect.within.values()) or "all runs"
-
-
-def _difference(effect: Any) -> str:
-    sure = "" if effect.low > 0 or effect.high < 0 else "   not told from none"
-    return f"{effect.mean:+.2f} ({effect.low:+.2f} to {effect.high:+.2f}){sure}"
+    found = effects.cells(runs, split)
+    changed = effects.effects(found)
+    effects.write(file, found, changed, {"split": split, "made_with": provenance()})
+    for title, header, rows in effects.tables(found, changed):
+        print(f"\n{title}:\n{table(rows, header)}")
+    print(f"All of it is in {file}. Next: framecast report {file.parent}")

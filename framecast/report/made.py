@@ -21,6 +21,11 @@ def table(kind: str, names: list[str], rows: str) -> str:
     )
 
 
+def section(name: str, title: str, body: str) -> str:
+    """A part of the page; nothing where there is nothing in it."""
+    return f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' if body else ""
+
+
 def what_was_run(runs: list[Run], groups: list[Group]) -> str:
     """In what the runs differ; each run's settings, versions, machine and cost; the rules of each table."""
     parts = [_differences(runs), *(_run(run) for run in runs)]

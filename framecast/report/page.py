@@ -6,32 +6,36 @@ import base64
 import hashlib
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from framecast import protocols
-from framecast.report import contents, words
+from framecast.effects import Table
+from framecast.report import contents, scores, words
 from framecast.report.folders import Run
-from framecast.report.made import table, what_was_run
+from framecast.report.made import section, what_was_run
 from framecast.report.panels import inferno
 
 STATIC = Path(__file__).parent / "static"
-TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "psnr less the first's": "PSNR less the first's (dB)"}
-BEST_OF = {"psnr best of": "PSNR (dB), best of", "ssim best of": "SSIM, best of"}
 UNITS = {"mse": "mean squared error", "calibrated": "nats per pixel value", "learned": "nats per pixel value"}
 GAIN = 3  # of the error pictures
 
 
-def page(runs: list[Run], title: str, progress: Callable[[int, int], None] = lambda done, total: None) -> str:
+def page(
+    runs: list[Run],
+    title: str,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+    studied: Sequence[Table] = (),
+) -> str:
     """The whole page.
 
     Args:
         runs: of `folders.find`.
         title: of the page.
         progress: called with the pictures packed and those in all.
+        studied: of `effects.tables`, where these are the runs of studies.
     """
     groups, latents, curves = contents.groups(runs), contents.latents(runs), contents.training(runs)
     films = contents.films(groups, progress=progress)
@@ -48,7 +52,8 @@ def page(runs: list[Run], title: str, progress: Callable[[int, int], None] = lam
     }
     sections = [
         _notices(runs),
-        _scores(groups),
+        scores.studied(studied),
+        scores.scores(groups),
         _films(films, groups),
         _frames(groups),
         _training(runs, curves),
@@ -160,75 +165,10 @@ def _lead(group: contents.Group, named: bool) -> str:
     return said + (f"; copying scores {max(copies):.2f} dB" if copies else "") + "."
 
 
-def section(name: str, title: str, body: str) -> str:
-    """A part of the page; nothing where there is nothing in it."""
-    return f'<section id="{name}"><h2>{escape(title)}</h2>{body}</section>' if body else ""
-
-
 def _notices(runs: list[Run]) -> str:
     items = [(run.label, text) for run in runs for text in ([run.state] if run.state else []) + run.notes]
     told = "".join(f"<li><strong>{escape(label)}</strong>: {escape(text)}</li>" for label, text in items)
     return f'<aside class="notices" aria-label="What is missing"><ul>{told}</ul></aside>' if told else ""
-
-
-def _scores(groups: list[contents.Group]) -> str:
-    parts = []
-    if len(groups) > 1:
-        parts.append("<p>These were scored by different rules, so they do not stand in one table.</p>")
-    for number, group in enumerate(groups):
-        header, lines = group.table()
-        several = sum(not row.copy for row in group.rows) > 1
-        kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
-        names = [_title(name) for name in header]
-        sure = group.videos > 1
-        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], sure) for line in lines)
-        some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
-        one = "Of one sequence: there is no interval."
-        parts.append(
-            f"<h3>{escape(words.rules(group))}</h3>"
-            f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
-            f"{table('scores', [names[k] for k in kept], cells)}"
-            f'<p class="quiet">{some if sure else one}</p>{_published(group)}'
-        )
-    return section("scores", "Scores", "".join(parts))
-
-
-def _title(name: str) -> str:
-    """A column's name for people."""
-    what, _, count = name.rpartition(" ")
-    return f"{BEST_OF[what]} {count}" if what in BEST_OF else TITLES.get(name, name)
-
-
-def _row(line: list[str], names: list[str], sure: bool) -> str:
-    """A line of the table; every cell knows its column, for phones."""
-    first, *rest = line
-    cells = "".join(
-        f'<td data-name="{escape(name)}"><span>{_interval(cell, sure)}</span></td>'
-        for cell, name in zip(rest, names[1:], strict=True)
-    )
-    return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
-
-
-def _interval(cell: str, sure: bool) -> str:
-    """`mean (low to high)` with the interval in a softer voice; of one sequence there is none."""
-    mean, space, interval = cell.replace("-", "\N{MINUS SIGN}").partition(" ")
-    return escape(mean) + (f" <small>{escape(interval)}</small>" if space and sure else "")
-
-
-def _published(group: contents.Group) -> str:
-    """The rows that belong to a built-in protocol, and in what the results above were made otherwise."""
-    known = protocols.BUILT_IN.get(group.first.name)
-    if known is None or not known.published:
-        return ""
-    rows = "".join(
-        f"<li>{escape(row.who)}: {escape(', '.join(f'{key} {value:g}' for key, value in row.scores.items()))}"
-        f" <small>({escape(row.source)}{', read second-hand' if row.second_hand else ''})</small></li>"
-        for row in known.published
-    )
-    own = protocols.differences(known.rules(), group.first.rules)
-    told = "; ".join(f"{key} {here!r} for {there!r}" for key, (there, here) in own.items() if key != "recordings")
-    other = f"<p>The results above differ from that protocol in: {escape(told)}.</p>" if told else ""
-    return f"<details><summary>Published under {escape(known.name)}</summary><ul>{rows}</ul>{other}</details>"
 
 
 def _films(films: contents.Shown, groups: list[contents.Group]) -> str:

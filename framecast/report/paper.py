@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from framecast.atomic import replacing
+from framecast.effects import Table
 from framecast.report import contents, words
 from framecast.report.figures import psnr_figure, settings_figure
 from framecast.report.folders import Run
@@ -61,11 +62,13 @@ def print_pdf(program: str, page: Path, path: Path) -> Path:
     return path
 
 
-def markdown(runs: list[Run], title: str, path: Path) -> Path:
+def markdown(runs: list[Run], title: str, path: Path, studied: Sequence[Table] = ()) -> Path:
     """The scores, notices and costs as Markdown, with figures and strips as PNGs named after it."""
     groups = contents.groups(runs)
     lines = [f"# {_inert(title)}", ""]
     lines += [f"- **{_inert(run.label)}**: {_inert(text)}" for run in runs for text in [run.state, *run.notes] if text]
+    for told, header, rows in studied:
+        lines += ["", f"## {told}", "", *_table(header, rows)]
     for number, group in enumerate(groups):
         header, rows = group.table()
         lines += ["", f"## {_inert(words.rules(group))}", "", *_table(header, rows), ""]

@@ -1,0 +1,94 @@
+"""The page's tables of scores: every row with its interval, what a study says of them, what was published."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+
+from framecast import protocols
+from framecast.effects import Table
+from framecast.report import contents, words
+from framecast.report.made import section, table
+
+TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "psnr less the first's": "PSNR less the first's (dB)"}
+BEST_OF = {"psnr best of": "PSNR (dB), best of", "ssim best of": "SSIM, best of"}
+
+
+def scores(groups: list[contents.Group]) -> str:
+    parts = []
+    if len(groups) > 1:
+        parts.append("<p>These were scored by different rules, so they do not stand in one table.</p>")
+    for number, group in enumerate(groups):
+        header, lines = group.table()
+        several = sum(not row.copy for row in group.rows) > 1
+        kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
+        names = [_title(name) for name in header]
+        sure = group.videos > 1
+        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], sure) for line in lines)
+        some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
+        one = "Of one sequence: there is no interval."
+        parts.append(
+            f"<h3>{escape(words.rules(group))}</h3>"
+            f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
+            f"{table('scores', [names[k] for k in kept], cells)}"
+            f'<p class="quiet">{some if sure else one}</p>{_published(group)}'
+        )
+    return section("scores", "Scores", "".join(parts))
+
+
+def studied(tables: Sequence[Table]) -> str:
+    """What a study says over its seeds."""
+    parts = []
+    for title, header, lines in tables:
+        cells = "".join(_plain(line, header) for line in lines)
+        parts.append(f"<h3>{escape(title)}</h3>{table('scores', header, cells)}")
+    note = '<p class="quiet">In brackets the 95 % interval over seeds (Student), differences taken seed by seed.</p>'
+    return section("study", "What the study says", "".join(parts) + note if parts else "")
+
+
+def _title(name: str) -> str:
+    """A column's name for people."""
+    what, _, count = name.rpartition(" ")
+    return f"{BEST_OF[what]} {count}" if what in BEST_OF else TITLES.get(name, name)
+
+
+def _row(line: list[str], names: list[str], sure: bool) -> str:
+    """A line of the table; every cell knows its column, for phones."""
+    first, *rest = line
+    cells = "".join(
+        f'<td data-name="{escape(name)}"><span>{_interval(cell, sure)}</span></td>'
+        for cell, name in zip(rest, names[1:], strict=True)
+    )
+    return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
+
+
+def _plain(line: list[str], names: list[str]) -> str:
+    """A line of words and numbers; every cell knows its column, for phones."""
+    first, *rest = line
+    cells = "".join(
+        f'<td data-name="{escape(name)}"><span>{_interval(cell, sure=True)}</span></td>'
+        for cell, name in zip(rest, names[1:], strict=True)
+    )
+    return f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
+
+
+def _interval(cell: str, sure: bool) -> str:
+    """`mean (low to high)` with the interval in a softer voice; of one sequence there is none."""
+    mean, space, interval = cell.replace("-", "\N{MINUS SIGN}").partition(" ")
+    return escape(mean) + (f" <small>{escape(interval)}</small>" if space and sure else "")
+
+
+def _published(group: contents.Group) -> str:
+    """The rows that belong to a built-in protocol, and in what the results above were made otherwise."""
+    known = protocols.BUILT_IN.get(group.first.name)
+    if known is None or not known.published:
+        return ""
+    rows = "".join(
+        f"<li>{escape(row.who)}: {escape(', '.join(f'{key} {value:g}' for key, value in row.scores.items()))}"
+        f" <small>({escape(row.source)}{', read second-hand' if row.second_hand else ''})</small></li>"
+        for row in known.published
+    )
+    own = protocols.differences(known.rules(), group.first.rules)
+    told = "; ".join(f"{key} {here!r} for {there!r}" for key, (there, here) in own.items() if key != "recordings")
+    other = f"<p>The results above differ from that protocol in: {escape(told)}.</p>" if told else ""
+    return f"<details><summary>Published under {escape(known.name)}</summary><ul>{rows}</ul>{other}</details>"
