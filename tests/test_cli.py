@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 from PIL import Image
 
 from framecast import cli, models
@@ -240,6 +241,8 @@ SMALLER = [
     (r"--episodes \d+", "--episodes 3 --steps 16 --workers 1"),
     (r"--samples 20", "--samples 3"),
     (r"--minutes [\d.]+", "--minutes 0.02"),
+    (r"study --recipe annealing", "study small.yaml"),
+    (r" --pdf \S+", ""),  # tested where there is a browser
     (r"--recipe (\S+)", r"--recipe \1 --minutes 0.02 --val-frames 8"),
     (r"--fast_train", "--fast_train --num_epoch 1 --fast_train_epoch 1 --frame_H 16 --frame_W 32 --F_dim 16 --L_dim 8"
      " --N_dim 4 --D_out_dim 16 --device cpu --val_vi_len 8"),
@@ -257,6 +260,11 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     for k in range(4):
         film = {"image": random.integers(0, 255, (30, 16, 16, 3), np.uint8), "action": random.normal(size=(30, 4))}
         np.savez(tmp_path / "data" / "robot" / f"{k}.npz", **film)
+    shipped = yaml.safe_load((ROOT / "framecast/recipes/studies/annealing.yaml").read_text())
+    shipped["data"] |= {"train": 60, "val": 12}
+    shipped["base"] |= {"steps": 2}
+    shipped["vary"] = {key: shipped["vary"][key] for key in ("annealing",)}
+    (tmp_path / "small.yaml").write_text(yaml.safe_dump(shipped))
     commands = readme_commands()
     assert len(commands) >= 8
     if importlib.util.find_spec("gym_pusht") is None:  # an extra
