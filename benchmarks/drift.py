@@ -16,6 +16,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pages import DOCS, put, table
+
 from framecast import checkpoint, drift, study
 from framecast.atomic import replacing
 from framecast.packing import pack
@@ -25,8 +27,6 @@ from framecast.store import Store
 from framecast.training.run import provenance
 
 ROOT = Path(__file__).parents[1]
-PAGE = ROOT / "docs" / "drift.md"
-MARKS = ("<!-- table: python benchmarks/drift.py --page -->", "<!-- end of the table -->")
 WIDTHS = {"F_dim": 32, "L_dim": 16, "N_dim": 6, "D_out_dim": 48}
 PLAIN = {"model": "pose_cvae", "pose_cvae": WIDTHS, "batch_size": 2, "clip_length": 12, "tfr": "1"}
 CURES: dict[str, dict[str, Any]] = {
@@ -111,14 +111,8 @@ def measure(store: Store, runs: dict[str, study.Planned], horizon: int) -> dict[
 
 def write_page(results: dict[str, Any], figure: Path) -> None:
     """The table and the figure of the page, from the results."""
-    text = PAGE.read_text()
-    before, _, rest = text.partition(MARKS[0])
-    _, mark, after = rest.partition(MARKS[1])
-    if not mark:
-        raise SystemExit(f"{PAGE} has lost its marks {MARKS}.")
-    with replacing(PAGE) as partial:
-        partial.write_text(f"{before}{MARKS[0]}\n\n{page(results)}\n{MARKS[1]}{after}")
-    with replacing(PAGE.with_suffix(".png")) as partial:
+    put("drift.md", "python benchmarks/drift.py --page", page(results))
+    with replacing(DOCS / "drift.png") as partial:
         partial.write_bytes(figure.read_bytes())
 
 
@@ -127,18 +121,15 @@ def page(results: dict[str, Any]) -> str:
     rows: dict[str, dict[str, Any]] = {}
     for label, row in results["rows"].items():
         rows.setdefault(row["who"], {})["true" if row["fed"] == "true" else "own"] = results["table"][label]
-    lines = [
-        f"| training, {results['minutes']:g} minutes | steps | {' | '.join(COLUMNS)} |",
-        "| --- " * (2 + len(COLUMNS)) + "|",
-    ]
+    lines = []
     for who, numbers in rows.items():
         steps = results["runs"].get(who, {}).get("steps", "")
         cells = [_cell(numbers.get(fed, {}).get(key, ""), form) for fed, key, form in COLUMNS.values()]
-        lines.append(f"| {who} | {steps} | {' | '.join(cells)} |")
+        lines.append([who, str(steps), *cells])
+    header = [f"training, {results['minutes']:g} minutes", "steps", *COLUMNS]
     told = f"Measured on {results['date']}; runs at a time: {results['workers']}, one thread each; {results['size']}"
-    return "\n".join(
-        [*lines, "", f"{told}, torch {results['made_with']['torch']}.", "", "![Drift of all runs](drift.png)", ""]
-    )
+    made = f"{told}, torch {results['made_with']['torch']}."
+    return f"{table(header, lines)}\n\n{made}\n\n![Drift of all runs](drift.png)"
 
 
 def _cell(value: float | str, form: str) -> str:

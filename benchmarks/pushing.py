@@ -1,6 +1,7 @@
 """`svg` (both priors) and `latent` on robot pushing, with and without actions: equal minutes on one machine.
 
     python benchmarks/pushing.py [--recordings FOLDER] [--minutes 2.5] [--work FOLDER] [--out FILE]
+    python benchmarks/pushing.py --page      only writes the table of --out into docs/pushing.md
 
 PushT: 500 scripted episodes of 60 frames, recorded by `framecast record`; scored on its test split, 2 frames given and
 28 predicted. With FOLDER also BridgeData (the last five of 25 episodes left out; 2 given, 8 predicted) and Meta-World
@@ -18,6 +19,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from pages import put, table
 from recordings import STORES, command
 
 from framecast import checkpoint
@@ -35,7 +37,11 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=8)
     parser.add_argument("--work", type=Path, default=Path("runs/pushing"))
     parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "pushing.json")
+    parser.add_argument("--page", action="store_true", help="only write the table of --out into docs/pushing.md")
     options = parser.parse_args()
+    if options.page:
+        put("pushing.md", "python benchmarks/pushing.py --page", page(json.loads(options.out.read_text())["results"]))
+        return
     done = json.loads(options.out.read_text())["results"] if options.out.is_file() else {}
     store = options.work / "pusht-store"
     if not store.exists():
@@ -86,6 +92,37 @@ def compared(
         "made_with": {**provenance(), "date": datetime.date.today().isoformat()},
     }
     return {model: row, **rows}
+
+
+SETS = {
+    "pusht": "PushT with actions (8 test episodes; 2 given, 28 predicted)",
+    "pusht without actions": "PushT without actions",
+    "bridge": "BridgeData with actions (5 episodes left out; 2 given, 8 predicted)",
+    "metaworld": "Meta-World with actions (one episode of each of 6 tasks left out; 2 given, 28 predicted)",
+}
+COLUMNS = {  # key -> title, format
+    "psnr best of 20": ("PSNR best of 20", "{:.2f}"),
+    "ssim best of 20": ("SSIM best of 20", "{:.4f}"),
+    "psnr": ("PSNR, average sample", "{:.2f}"),
+    "ssim": ("SSIM", "{:.4f}"),
+    "diversity": ("diversity (0..255)", "{:.2f}"),
+    "condition gain (dB)": ("condition gain (dB)", "{:.2f}"),
+    "trained frames a second": ("trained frames a second", "{:.0f}"),
+    "steps": ("steps", "{:d}"),
+}
+
+
+def page(results: dict[str, dict[str, dict[str, Any]]]) -> str:
+    """As Markdown."""
+    rows = []
+    for name, title in SETS.items():
+        rows.append([f"**{title}**", *[""] * len(COLUMNS)])
+        for who in (*MODELS, "copy last frame"):
+            numbers = results.get(name, {}).get(who)
+            if numbers:
+                cells = [f.format(numbers[k]) if numbers.get(k) is not None else "" for k, (_, f) in COLUMNS.items()]
+                rows.append([who, *cells])
+    return table(["", *(title for title, _ in COLUMNS.values())], rows)
 
 
 if __name__ == "__main__":
