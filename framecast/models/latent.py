@@ -16,9 +16,9 @@ from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, timed
 from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
+from framecast.nets.points import Points
 from framecast.values import Gaussian, Spec, Step, unit
 
-NEAR = (0.5, 0.2, 0.08)  # of half a picture's side: how wide a point's surroundings are
 LAGS = (0.3, 0.6, 0.8)  # what is commanded happens late: shares of the past in running means of the vectors
 
 
@@ -77,10 +77,8 @@ class Latent(Model):
         if kind == "picture":
             self.condition_net = Pyramid(shown, widths, self.patch, plain)
         elif kind == "vector":
-            fine = self.patch
-            sides = (-(-spec.height // self.unit) * self.unit // fine, -(-spec.width // self.unit) * self.unit // fine)
             told = self.condition_size + (1 + len(LAGS)) * spec.condition.size
-            self.condition_net = Points(told, widths, sides)
+            self.condition_net = Points(told, widths, (spec.height, spec.width), self.patch)
         self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, [0, 0, 1])
         seen = widths[-1] // 2
         told = 0 if kind == "none" else widths[-1]
@@ -166,49 +164,6 @@ def running_means(vectors: Tensor, before: Tensor) -> Tensor:
     shares = torch.where(age >= 0, (1 - lags) * lags ** age.clamp(min=0), 0.0)[..., None]  # (T, S, K, 1)
     # Not as a product of matrices: bf16 would move the points by pixels.
     return (shares * vectors[:, None, :, None]).sum(2) + (lags ** (since + 1))[..., None] * before[:, None]
-
-
-class Points(nn.Module):
-    """Vectors (N, D) as features by level: what is done to a scene mostly is done at a place.
-
-    Each vector is read as a few points of the picture; every pixel sees how far it is from them.
-
-    Args:
-        size: D.
-        widths: channels of the levels, finest first.
-        sides: H x W of the finest level.
-        count: points.
-    """
-
-    def __init__(self, size: int, widths: tuple[int, ...], sides: tuple[int, int], count: int = 4) -> None:
-        super().__init__()
-        self.sides, self.count = sides, count
-        # They begin as the vector's numbers in pairs (right, down): often those are places already. No nn.Linear: Muon
-        # would turn all of them by the same amount at every step, and they must come to rest.
-        self.points = nn.Parameter(0.03 * torch.randn(2 * count, size))
-        self.offset = nn.Parameter(torch.zeros(2 * count))
-        with torch.no_grad():
-            for point in range(count):
-                self.points[2 * point, (2 * point + 1) % size] += 1
-                self.points[2 * point + 1, 2 * point % size] += 1
-        self.vector = nn.ModuleList(nn.Linear(size, w) for w in widths)
-        maps = count * (2 + len(NEAR))
-        self.place = nn.ModuleList(nn.Conv2d(maps, w, 1) for w in widths)
-
-    def forward(self, vectors: Tensor) -> list[Tensor]:
-        with torch.autocast(vectors.device.type, enabled=False):
-            points = 0.5 * F.linear(vectors.float(), self.points, self.offset).unflatten(-1, (self.count, 2, 1, 1))
-        features = []
-        for level, (of_place, of_all) in enumerate(zip(self.place, self.vector, strict=True)):
-            height, width = (side >> level for side in self.sides)
-            down = torch.linspace(-1, 1, height, device=vectors.device)[:, None].expand(height, width)
-            right = torch.linspace(-1, 1, width, device=vectors.device).expand(height, width)
-            away = torch.stack([down, right]) - points  # (N, count, 2, h, w)
-            squared = away.square().sum(2)
-            near = [(-squared / (2 * s * s)).exp() for s in NEAR]
-            maps = torch.cat([away.flatten(1, 2), *near], 1)
-            features.append(F.silu(of_place(maps) + of_all(vectors)[..., None, None]))
-        return features
 
 
 class Dynamics(nn.Module):
