@@ -32,7 +32,7 @@ class Diagnosis:
         shuffled, zero: with another episode's conditions, and with zeros; None without conditions.
         posterior: with latents from the posterior, which sees the truth; None without a latent.
         kl: nats per frame of each latent channel, over the episodes.
-        active: latent channels whose posterior mean moves with the data.
+        active: latent channels whose posterior mean moves with the data (of maps, at any place).
         sigma: of the calibrated likelihood: the root of the predictions' mean squared error, pixels in [0, 1].
         implied: the sigma that the training's weight of the KL stood for; None: it was calibrated, or is not known.
     """
@@ -140,6 +140,14 @@ def zeros(conditions: Conditions) -> Conditions:
     return [None if c is None else np.zeros_like(c) for c in conditions]
 
 
+def active_units(means: torch.Tensor) -> int:
+    """How many channels of posterior means (N, Z, places) move with the data.
+
+    A channel of a map is active where any place of it is: a mean over places would hide a small figure.
+    """
+    return int((means.var(0, correction=0).amax(1) > ACTIVE).sum())
+
+
 def _look_at_latent(found: Diagnosis, model: Model, true: Result) -> None:
     """Fills in what the posterior says, episode by episode."""
     kls, means, scores = [], [], []
@@ -152,8 +160,8 @@ def _look_at_latent(found: Diagnosis, model: Model, true: Result) -> None:
         kl = trace.posterior.kl(trace.prior)[0]
         kls.append(kl.flatten(2).sum(2).cpu() if kl.ndim > 2 else kl.cpu())  # a map's channel is one unit
         mean = trace.posterior.mean[0].cpu()
-        means.append(mean.flatten(2).mean(2) if mean.ndim > 2 else mean)
+        means.append(mean.flatten(2) if mean.ndim > 2 else mean[..., None])
         scores.append(score(truth, as_bytes(trace.frames[0].clamp(0, 1)), true.formula).psnr.mean())
     found.kl = torch.cat(kls).mean(0).tolist()
-    found.active = int((torch.cat(means).var(0, correction=0) > ACTIVE).sum())
+    found.active = active_units(torch.cat(means))
     found.posterior = float(np.mean(scores))

@@ -178,6 +178,13 @@ class TestDiagnosis:
         text = "\n".join(diagnose.Diagnosis(**(base | changes)).words())
         assert bool(re.search(words, text)) if words else ("not used" not in text and "prior does not" not in text)
 
+    def test_a_channel_of_a_map_is_active_where_any_place_of_it_is(self) -> None:
+        means = 0.05 * torch.randn(50, 3, 64, generator=torch.Generator().manual_seed(0))
+        assert diagnose.active_units(means) == 0
+        means[:, 1, 7] += torch.linspace(-1, 1, 50)
+        assert diagnose.active_units(means) == 1
+        assert diagnose.active_units(means[:, :, 7:8]) == 1
+
     def test_a_run_without_conditions_is_not_blamed_for_them(self, store: Store) -> None:
         from dataclasses import replace
 

@@ -66,7 +66,7 @@ def _plain(line: list[str], names: list[str]) -> str:
     """A line of words and numbers; every cell knows its column, for phones."""
     first, *rest = line
     cells = "".join(
-        f'<td data-name="{escape(name)}"><span>{_interval(cell, sure=True)}</span></td>'
+        f'<td data-name="{escape(name)}"><span>{_interval(cell, True) if "(" in cell else escape(cell)}</span></td>'
         for cell, name in zip(rest, names[1:], strict=True)
     )
     return f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
