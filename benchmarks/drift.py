@@ -1,6 +1,6 @@
 """Drift with and without each cure: runs of equal minutes, one thread each, on the built-in dancer.
 
-    python benchmarks/drift.py [--minutes 3.5] [--workers 2] [--size 32x64] [--work FOLDER] [--out FILE]
+    python benchmarks/drift.py [--minutes 2.5] [--workers 2] [--size 32x64] [--work FOLDER] [--out FILE]
     python benchmarks/drift.py --page      only writes the table of --out into docs/drift.md
 
 A narrow `pose_cvae` (widths below) is trained on 3,000 frames with teacher forcing alone, with each cure, with all of
@@ -57,7 +57,7 @@ COLUMNS = {  # of the page: title -> what is fed, key, format
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--minutes", type=float, default=3.5, help="of training, each run")
+    parser.add_argument("--minutes", type=float, default=2.5, help="of training, each run")
     parser.add_argument("--workers", type=int, default=2, help="runs at a time, one thread each")
     parser.add_argument("--size", default="32x64")
     parser.add_argument("--horizon", type=int, default=1000, help="of which 629 frames have truth")
