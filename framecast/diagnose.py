@@ -81,6 +81,11 @@ class Diagnosis:
                 f" {self.implied:.3g}, the predictions err by {self.sigma:.3g}",
                 f"try --objective calibrated, or a --beta {times:.2g} times smaller",
             ]
+        if not self.active and sum(self.kl) > 1:
+            return [
+                "the latent says a little at many places and much at none: no unit moves enough to count as active",
+                "try longer training; a KL that falls on is noise being given up",
+            ]
         if not self.active:
             return [
                 "the latent is not used, because what it could say is not worth its KL: the future is nearly certain"

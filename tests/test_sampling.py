@@ -167,8 +167,9 @@ class TestDiagnosis:
         ("changes", "words"),
         [
             ({"active": 0, "implied": 55.0}, r"the KL weighs 3e\+05 times too much"),
-            ({"active": 0, "implied": 0.1}, "not worth its KL"),
-            ({"active": 0, "implied": None}, "not worth its KL"),
+            ({"active": 0, "implied": 0.1, "kl": [0.1, 0.1]}, "not worth its KL"),
+            ({"active": 0, "implied": None, "kl": [0.1, 0.1]}, "not worth its KL"),
+            ({"active": 0, "kl": [5.0, 4.0]}, "says a little at many places"),
             ({"active": 2, "posterior": 29.0}, r"its latents are worth \+5.0 dB more"),
             ({"active": 2, "implied": 55.0}, None),
         ],

@@ -183,8 +183,7 @@ def _fit(
     if validate:
         _doctor(store, settings, model, out)
     print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
-    split = " --split val" if validate else ""
-    print(f"Next: framecast evaluate {out} --data {store.root}{split}")
+    print(f"Next: framecast evaluate {out} --data {store.root} --split {'val' if validate else 'train'}")
     return 0
 
 
