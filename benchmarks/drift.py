@@ -102,8 +102,9 @@ def measure(store: Store, runs: dict[str, study.Planned], horizon: int) -> dict[
         result = drift.measure(
             {n: made.model for n, made in loaded.items()}, store, "val", 1, horizon, progress=progress
         )
+    asked = {name: {k: v for k, v in run.settings.items() if k != "data"} for name, run in runs.items()}  # no place
     about = {
-        "runs": {name: {"settings": runs[name].settings, "steps": made.step} for name, made in loaded.items()},
+        "runs": {name: {"settings": asked[name], "steps": made.step} for name, made in loaded.items()},
         "protocol": drift.protocol_of(store, "val", 1, horizon, None).record(),
     }
     return drift.record(result, about)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 
 @contextmanager
@@ -22,3 +24,9 @@ def replacing(path: Path) -> Iterator[Path]:
         if partial.is_dir() and path.is_dir():
             os.replace(path, Path(scratch) / "older")  # a folder that is not empty cannot be replaced in one move
         os.replace(partial, path)
+
+
+def write_json(path: Path, data: Any) -> None:
+    """JSON, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(json.dumps(data, indent=1))

@@ -50,9 +50,9 @@ class Row:
         return float(self.psnr.mean())
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """Of the mean, by drawing the sequences anew."""
-        return bootstrap(self.psnr.mean(1))
+    def interval(self) -> tuple[float, float] | None:
+        """Of the mean, by drawing the sequences anew; of one sequence there is none."""
+        return bootstrap(self.psnr.mean(1)) if len(self.psnr) > 1 else None
 
     @property
     def last(self) -> float:
@@ -215,8 +215,8 @@ def lines(board: Board) -> tuple[list[str], list[list[str]]]:
     header = ["name", "rank", "PSNR (dB)", "95 % interval", "SSIM", f"last {count}", *sequences, "sha256"]
     told = []
     for row in board.rows:
-        low, high = row.interval
-        cells = [f"{row.mean:.2f}", f"{low:.2f} to {high:.2f}", f"{row.ssim.mean():.4f}", f"{row.last:.2f}"]
+        interval = "{:.2f} to {:.2f}".format(*row.interval) if row.interval else ""
+        cells = [f"{row.mean:.2f}", interval, f"{row.ssim.mean():.4f}", f"{row.last:.2f}"]
         each = [f"{value:.2f}" for value in row.psnr.mean(1)]
         name = row.name if len(row.name) <= 32 else row.name[:31] + "…"
         told.append([name, "" if row.rank is None else str(row.rank), *cells, *each, row.sha256[:12]])
@@ -231,7 +231,13 @@ def write_csv(path: Path, board: Board) -> Path:
         writer = csv.writer(file)
         writer.writerow(header)
         for row in board.rows:
-            numbers = [row.mean, *row.interval, float(row.ssim.mean()), row.last, *row.psnr.mean(1).tolist()]
+            numbers = [
+                row.mean,
+                *(row.interval or ("", "")),
+                float(row.ssim.mean()),
+                row.last,
+                *row.psnr.mean(1).tolist(),
+            ]
             writer.writerow([row.rank or "", _inert(row.name), *numbers, row.sha256, _inert("; ".join(row.notes))])
         for one in board.refused:
             blank = [""] * (5 + len(sequences))

@@ -127,14 +127,20 @@ def table(results: list[Loaded], level: float = 0.95) -> tuple[list[str], list[l
 def _cell(key: str, values: np.ndarray | None, level: float) -> str:
     if values is None:
         return ""
-    digits = 2 if key.startswith("psnr") else 4
-    low, high = bootstrap(values, level)
-    return f"{values.mean():.{digits}f} ({low:.{digits}f} to {high:.{digits}f})"
+    return _told(values, level, ".2f" if key.startswith("psnr") else ".4f")
 
 
 def _difference(first: Measured, row: Measured, level: float) -> str:
     one, two = first.videos["psnr"], row.videos["psnr"]
     if row is first or one.shape != two.shape:
         return ""
-    low, high = bootstrap(two - one, level)  # video by video: what both find hard falls out
-    return f"{(two - one).mean():+.2f} ({low:+.2f} to {high:+.2f})"
+    return _told(two - one, level, "+.2f")  # video by video: what both find hard falls out
+
+
+def _told(values: np.ndarray, level: float, form: str) -> str:
+    """Mean and interval; of one video there is none."""
+    mean = format(values.mean(), form)
+    if len(values) < 2:
+        return mean
+    low, high = bootstrap(values, level)
+    return f"{mean} ({low:{form}} to {high:{form}})"

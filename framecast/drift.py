@@ -19,6 +19,7 @@ from framecast.metrics.frame import psnr
 from framecast.metrics.horizon import WINDOW, Looks, distance, end, half_life, looks, slope
 from framecast.models.base import Model
 from framecast.protocols import NOT, Protocol
+from framecast.protocols.applied import applied
 from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.store import Store
 from framecast.values import Episode, tensor
@@ -298,7 +299,7 @@ def _joined(pieces: list[Looks]) -> Looks:
 
 def protocol_of(store: Store, split: str, context: int, horizon: int | None, most: int | None) -> Protocol:
     """The rules of a measurement, as `evaluate` records its own."""
-    own = evaluate.protocol_of(store, split, context, horizon, 1, most)
+    own = applied(store, split, context, horizon, 1, most)
     return replace(own, name="drift", counted="predicted frames with truth", ssim=NOT)
 
 

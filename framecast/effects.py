@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from framecast import compare
-from framecast.atomic import replacing
+from framecast.atomic import write_json
 from framecast.metrics.interval import student
 from framecast.study import Planned
 
@@ -104,8 +104,7 @@ def _effect(found: list[Cell], factor: str, old: str, new: str, within: dict[str
 def write(file: Path, found: list[Cell], changed: list[Effect], about: dict[str, Any]) -> None:
     """All of it as JSON."""
     rows = [{**vars(c), **{k: getattr(c, k).tolist() for k in ("psnr", "kl", "active")}} for c in found]
-    with replacing(file) as partial:
-        partial.write_text(json.dumps({**about, "cells": rows, "effects": [vars(e) for e in changed]}, indent=1))
+    write_json(file, {**about, "cells": rows, "effects": [vars(e) for e in changed]})
 
 
 def read(file: Path) -> tuple[list[Cell], list[Effect]]:

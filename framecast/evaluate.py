@@ -1,33 +1,25 @@
-"""Checkpoint x store -> results: free-running rollouts, scored frame by frame, copy baselines always beside them."""
+"""Models x store -> scores: free-running rollouts, scored frame by frame, copy baselines always beside them."""
 
 from __future__ import annotations
 
-import json
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
 from framecast import models
-from framecast.atomic import replacing
-from framecast.metrics.extras import LOWER, NOTHING, RULES, Extras
+from framecast.metrics.extras import LOWER, NOTHING, Extras
 from framecast.metrics.frame import drift, psnr, psnr_by_channel, ssim
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.models.base import Model
-from framecast.protocols import BEST, MEAN, NOT, Protocol, Psnr
+from framecast.protocols import Psnr
 from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.store import Store
 from framecast.values import Episode, tensor
 
 FRAMES_AT_ONCE = 2**21  # pixels of the frames that are drawn together: memory does not grow with samples or videos
-PSNR_RULES = {
-    "frame": "10 log10(1 / MSE) per frame over C, H, W of uint8 / 255, float64, MSE at least 1e-10",
-    "channel": "10 log10(1 / MSE) per frame and channel over H, W of uint8 / 255, then the mean over channels, float64",
-}
 SHOWN = 3  # samples of a video that are kept to be looked at, beside the best
 
 
@@ -304,108 +296,3 @@ def check_fit(model: Model, store: Store) -> None:
             f"This run was trained on {want.height}x{want.width} frames of {want.channels} channels; {store.root} has"
             f" {have.height}x{have.width} of {have.channels}. Pack it with --size {want.height}x{want.width}."
         )
-
-
-def protocol_of(
-    store: Store,
-    split: str,
-    context: int,
-    horizon: int | None,
-    samples: int,
-    most: int | None = None,
-    named: Protocol | None = None,
-    trained: str = "",
-    lpips: str = NOT,
-    fvd: str = NOT,
-) -> Protocol:
-    """The rules of an evaluation as they are: a named protocol's where they hold, or the caller's own.
-
-    Args:
-        store, split, context, horizon, samples, most: as `evaluate`.
-        named: whose rules are asked for; `check_protocol` says whether they can be met.
-        trained: given -> predicted frames of the runs' training clips, for a named protocol.
-        lpips, fvd: by what they were computed, if they were.
-    """
-    count, index = len(store.entries_of(split)[:most]), store.index
-    recordings = f"the first {count} of {len(store.entries_of(split))}" if most else str(count)
-    recordings += f" videos, crc32 {index['files'][f'{split}.frames.npy']['crc32']:08x}"
-    camera = str(index["about"].get("camera") or index["options"].get("camera") or "")
-    if named is None:
-        data = f"{index['source']}, condition: {store.spec.condition}"
-        named = Protocol("own", data, samples=samples, select=MEAN if samples == 1 else BEST)
-        named = replace(named, context=context, horizon=horizon)
-    else:
-        named = replace(named, trained=trained)
-    size = f"{store.spec.height}x{store.spec.width}"
-    found = {"source": index["source"], "size": size, "split": split, "recordings": recordings, "camera": camera}
-    return replace(named, lpips=lpips, fvd=fvd, **found)
-
-
-def check_protocol(named: Protocol, store: Store, split: str, predictors: dict[str, Model], most: int | None) -> None:
-    """Whether a store and models can be scored by a named protocol.
-
-    Raises:
-        ValueError: other recordings, another size or camera, a model told more or less, or videos that are too short.
-    """
-    index, size = store.index, f"{store.spec.height}x{store.spec.width}"
-    camera = str(index["about"].get("camera") or "")
-    wrong = []
-    if index["source"] != named.source:
-        wrong.append(f"it is of {named.data} (source {named.source}); {store.root} was packed from {index['source']}")
-    elif size != named.size:
-        wrong.append(f"its frames are {named.size}, those of {store.root} {size}")
-    elif named.camera and not camera.startswith((named.camera, "not told")):
-        wrong.append(f"its camera is {named.camera}, that of {store.root} {camera or 'not known'}")
-    kinds = {who: model.spec.condition.kind for who, model in predictors.items()}
-    wrong += [f"a model is told: {named.condition}; {w} is told: {k}" for w, k in kinds.items() if k != named.condition]
-    needed = named.context + (named.horizon or 1)
-    short = [entry.name for entry in store.entries_of(split)[:most] if entry.frames < needed]
-    if short:
-        wrong.append(f"it needs {needed} frames of every video; {len(short)} of {store.root} are shorter, {short[0]!r}")
-    if wrong:
-        raise ValueError(f"The protocol {named.name} does not hold here: {'; '.join(wrong)}. Leave --protocol out.")
-
-
-def record(result: Result, about: dict[str, Any]) -> dict[str, Any]:
-    """The results as plain values, with the rules they were made by."""
-    rules = {
-        "psnr": PSNR_RULES[result.formula],
-        "mean": "over the frames of an episode and its samples, then over episodes",
-        "ssim": "per frame, Gaussian window 11, sigma 1.5, K1 0.01, K2 0.03, data_range 1",
-        "drift": "mean PSNR of the first hundred predicted frames less that of the last hundred (thirds below 200)",
-        **{key: RULES[key] for key in result.extras.frames},
-    }
-    if result.samples > 1:
-        rules["best of N"] = "per metric and episode: the best of N samples' means over frames; then over episodes"
-        rules["diversity"] = "root of the mean squared difference of two samples, grey levels 0..255, over all pairs"
-    episodes = [
-        {
-            "name": name,
-            "frames": len(result.truth[i]),
-            "scores": {w: _series(s[i], result.samples) for w, s in result.scores.items()},
-        }
-        for i, name in enumerate(result.names)
-    ]
-    return {
-        **about,
-        "samples": result.samples,
-        "rules": rules,
-        "table": result.table(),
-        "frames_per_second": result.speed,
-        "episodes": episodes,
-    }
-
-
-def _series(scored: Scored, samples: int) -> dict[str, Any]:
-    """Per frame, the mean over samples; of many samples also each one's mean over frames."""
-    found: dict[str, Any] = {key: values.mean(0).tolist() for key, values in scored.series().items()}
-    if samples > 1:
-        each = {key: values.mean(1).tolist() for key, values in scored.series().items()}
-        found |= {"of each sample": each, "diversity": scored.diversity}
-    return found
-
-
-def write_json(path: Path, data: dict[str, Any]) -> None:
-    """JSON, whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(data, indent=1))

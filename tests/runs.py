@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 import yaml
 
-from framecast.evaluate import Result, record, score
+from framecast.evaluate import Result, score
 from framecast.protocols import Protocol
 from framecast.report import kept
+from framecast.results import record
 from framecast.schedules import Progress, parse
 
 CONFIG = {"model": "pose_cvae", "data": "stores/x", "steps": 100, "beta": "cyclical:cycles=4", "tfr": "phases",

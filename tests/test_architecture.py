@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,8 +18,8 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 ORDER = (
     "atomic", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets",
     "schedules", "objective", "models", "rollout", "checkpoint", "predictor", "training", "metrics",
-    "selftest", "protocols", "evaluate", "perception", "diagnose", "drift", "compare", "study", "effects", "submission",
-    "board", "report", "serve", "lab", "commands", "cli",
+    "selftest", "protocols", "evaluate", "results", "perception", "diagnose", "drift", "compare", "study", "effects",
+    "submission", "board", "report", "serve", "lab", "commands", "cli",
 )  # fmt: skip
 # Doors that are walled up although the order would let them stand.
 CLOSED = {
@@ -152,3 +153,16 @@ def test_settings_load_nothing_heavy() -> None:
     assert (
         loaded("import framecast.training.settings, framecast.schedules", ("torch", "lightning", "matplotlib")) == set()
     )
+
+
+@pytest.mark.parametrize("file", sorted((HOUSE.parent / "benchmarks" / "results").glob("*.json")), ids=lambda f: f.stem)
+def test_results_of_benchmarks_name_no_place_of_a_machine(file: Path) -> None:
+    def words(value: object) -> Iterator[str]:
+        if isinstance(value, dict):
+            yield from (w for k, v in value.items() for w in (str(k), *words(v)))
+        elif isinstance(value, list):
+            yield from (w for v in value for w in words(v))
+        elif isinstance(value, str):
+            yield value
+
+    assert not [word for word in words(json.loads(file.read_text())) if Path(word).is_absolute()]

@@ -73,6 +73,17 @@ def test_the_numbers_are_those_of_score(course: Path) -> None:
     assert anna.sha256 == hashlib.sha256((course / "anna.csv").read_bytes()).hexdigest()
 
 
+def test_one_sequence_has_no_interval(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write_submission(tmp_path / "truth.csv", films()[:1])
+    write_submission(tmp_path / "hand-ins" / "anna.csv", films()[:1])
+    asked = [str(tmp_path / "hand-ins"), "--truth", str(tmp_path / "truth.csv"), "--out", str(tmp_path / "board.html")]
+    assert main(["score", "--board", *asked, *SIZES]) == 0
+    page = (tmp_path / "board.html").read_text()
+    assert "100.00" in page and "interval" not in page and " to 100" not in page + capsys.readouterr().out
+    row = next(row for row in csv.reader((tmp_path / "board.csv").read_text().splitlines()) if row[1] == "anna")
+    assert float(row[2]) == 100 and row[3:5] == ["", ""]
+
+
 def test_ties_share_a_rank_and_the_baseline_takes_none(course: Path) -> None:
     assert [(row.name, row.rank) for row in board_of(course).rows] == [
         ("anna", 1),

@@ -235,6 +235,35 @@ def test_teacher_forcing_matters_only_to_models_that_feed_back(name: str, kind: 
 
 
 @every_model
+def test_pictures_fed_in_place_of_the_truth_count_only_where_frames_go_back_in(name: str, kind: Kind) -> None:
+    """Frame by frame (`feed`) and all at once (`read`): the truth fed by hand is the truth, another picture is not."""
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    truth, other = clip.frames[:, 1:], random(3, 4, *clip.frames.shape[2:], seed=5)
+    past, coming = (None, None) if clip.condition is None else (clip.condition[:, :1], clip.condition[:, 1:])
+    with torch.no_grad():
+        state = model.start(clip.frames[:, :1], past)
+        state, cues = model.look(state, coming, clip.times[:, 1:] - 1, truth)
+
+        def at_once(fed: Tensor) -> Tensor:
+            return model.parallel(state, model.read(cues, fed), noise)[1].frame
+
+        def in_turn(fed: Tensor) -> Tensor:
+            now, frames = state, []
+            for t in range(4):
+                now, step = model.advance(now, each(cues, lambda x: x[:, t]), noise[:, t])  # noqa: B023
+                now = model.feed(now, fed[:, t])
+                frames.append(step.frame)
+            return torch.stack(frames, 1)
+
+        for drawn in (at_once, in_turn):
+            same(drawn(truth), model.parallel(state, cues, noise)[1].frame if model.feeds_back else drawn(other))
+            same(drawn(other)[:, 0], drawn(truth)[:, 0])
+            assert torch.allclose(drawn(other)[:, 1:], drawn(truth)[:, 1:], atol=1e-5) != model.feeds_back
+        same(in_turn(other), at_once(other))
+
+
+@every_model
 def test_a_clip_does_not_see_its_batch_mates(name: str, kind: Kind) -> None:
     model = made(name, spec_of(kind))
     clip, noise, forced = clip_of(model.spec), noise_of(model, 3, 4), some_forced(3, 4)

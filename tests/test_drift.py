@@ -109,7 +109,7 @@ class Fader(Model):
         return frame
 
     def parallel(self, state: Tensor, cues: Tensor, noise: Tensor) -> tuple[Tensor, Step]:
-        raise NotImplementedError
+        raise AssertionError("a model that feeds back was drawn at once where its own frames go back in")
 
 
 FRAMES = 41

@@ -9,10 +9,7 @@ import pytest
 from PIL import Image
 
 from framecast.sources._files import pictures_of, vectors_of
-
-
-def noise(*shape: int) -> np.ndarray:
-    return np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
+from tests.recordings import noise
 
 
 def save(path: Path, frame: np.ndarray) -> Path:

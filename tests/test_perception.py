@@ -15,9 +15,10 @@ import torch
 from test_protocols import Flicker
 from weights import Motion, made_up, scripted
 
-from framecast import cli, compare, evaluate, perception, protocols
+from framecast import cli, compare, evaluate, perception, protocols, results
 from framecast.metrics import fvd
 from framecast.packing import pack
+from framecast.protocols import applied
 from framecast.store import Store
 from framecast.values import tensor
 
@@ -80,7 +81,7 @@ class TestNumbers:
         assert f"FVD of {VIDEOS} videos; real against real (halves, 8 against 8)" in found.words()[0]
         assert len(found.words()) == 1
         assert "16 videos are too few for 400 features" in replace(found, features=400).words()[1]
-        kept = evaluate.record(result, {})
+        kept = results.record(result, {})
         assert len(kept["episodes"][0]["scores"]["flicker"]["lpips"]) == FRAMES - 1
         assert "lower is better" in kept["rules"]["lpips"]
 
@@ -116,12 +117,12 @@ class TestNumbers:
 class TestRules:
     def test_a_protocol_says_network_version_hash_and_clips(self, store: Store, given: dict[str, str]) -> None:
         eyes = perception.prepare(store, "val", 1, None, 1, lpips=given["lpips"], fvd_file=given["fvd"])
-        record = evaluate.protocol_of(store, "val", 1, None, 1, **eyes.rules()).record()
+        record = applied.applied(store, "val", 1, None, 1, **eyes.rules()).record()
         assert record["lpips"].startswith("v0.1 AlexNet")
         assert given["lpips"][-64:] in record["lpips"]
         assert record["fvd"].startswith(protocols.ONE_SAMPLE)
         assert given["fvd"][-64:] in record["fvd"]
-        without = evaluate.protocol_of(store, "val", 1, None, 1, **perception.prepare(store, "val", 1, None, 1).rules())
+        without = applied.applied(store, "val", 1, None, 1, **perception.prepare(store, "val", 1, None, 1).rules())
         assert (without.lpips, without.fvd) == ("not computed: no weights",) * 2
         assert without.hash() != record["hash"]
 

@@ -12,12 +12,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from framecast import cli, compare, evaluate, protocols
+from framecast import atomic, cli, compare, evaluate, protocols, results
 from framecast.metrics.frame import psnr, psnr_by_channel
 from framecast.metrics.interval import bootstrap, student
 from framecast.models.copy import Copy
 from framecast.packing import pack
-from framecast.protocols import BUILT_IN, Protocol
+from framecast.protocols import BUILT_IN, Protocol, applied
 from framecast.store import Store
 from framecast.values import Step
 
@@ -51,7 +51,7 @@ def scored(store: Store, folder: Path, **rules: Any) -> Path:
     """The results.json of `Flicker`."""
     model = Flicker(store.spec).eval()
     asked = {"context": 1, "horizon": 5, "samples": 1, "psnr": "frame"} | rules
-    own = evaluate.protocol_of(store, "val", asked["context"], asked["horizon"], asked["samples"])
+    own = applied.applied(store, "val", asked["context"], asked["horizon"], asked["samples"])
     protocol = replace(own, psnr=asked["psnr"])
     result = evaluate.evaluate(
         {"flicker": model},
@@ -63,7 +63,7 @@ def scored(store: Store, folder: Path, **rules: Any) -> Path:
         formula=protocol.psnr,
     )
     folder.mkdir()
-    evaluate.write_json(folder / "results.json", evaluate.record(result, {"protocol": protocol.record()}))
+    atomic.write_json(folder / "results.json", results.record(result, {"protocol": protocol.record()}))
     return folder
 
 
@@ -112,7 +112,7 @@ class TestProtocol:
 
     def test_a_protocol_that_the_recordings_cannot_meet(self, store: Store) -> None:
         with pytest.raises(ValueError, match="it needs 30 frames of every video; 3 of .* are shorter"):
-            evaluate.check_protocol(BUILT_IN["pusht-2-28"], store, "val", {}, None)
+            applied.check(BUILT_IN["pusht-2-28"], store, "val", {}, None)
 
     @pytest.mark.parametrize(
         ("changes", "words"),
@@ -128,13 +128,13 @@ class TestProtocol:
         """No result bears the name of a protocol that does not hold."""
         named = Protocol("films", "films", source="npz", size="16x16", condition="none", horizon=5)
         model = {"flicker": Flicker(store.spec)}
-        evaluate.check_protocol(named, store, "val", model, None)
+        applied.check(named, store, "val", model, None)
         with pytest.raises(ValueError, match=words):
-            evaluate.check_protocol(replace(named, **changes), store, "val", model, None)
+            applied.check(replace(named, **changes), store, "val", model, None)
 
     def test_a_record_says_what_was_done_and_not_what_was_asked(self, store: Store) -> None:
         named = replace(BUILT_IN["bair-2-28-best100"], source="npz", size="16x16", camera="aux1")
-        record = evaluate.protocol_of(store, "val", 2, 28, 100, None, named, trained="1 -> 8").record()
+        record = applied.applied(store, "val", 2, 28, 100, None, named, trained="1 -> 8").record()
         assert (record["lpips"], record["fvd"], record["trained"]) == (protocols.NOT, protocols.NOT, "1 -> 8")
         assert record["camera"] == ""
         assert record["recordings"].startswith("3 videos, crc32 ")
@@ -150,6 +150,16 @@ def test_an_interval_over_few_runs_is_students(count: int, quantile: float) -> N
     assert (high - low) / 2 == pytest.approx(quantile * values.std(ddof=1) / count**0.5, rel=2e-4)
     with pytest.raises(ValueError, match="at least two"):
         student(values[:1])
+
+
+def test_one_video_has_a_mean_and_no_interval(store: Store, tmp_path: Path) -> None:
+    one = compare.load(scored(store, tmp_path / "one"))
+    alone = [replace(row, videos={key: values[:1] for key, values in row.videos.items()}) for row in one.rows]
+    _, several = compare.table([one])
+    _, single = compare.table([replace(one, rows=alone)])
+    assert all(any(" to " in cell for cell in row) for row in several)
+    assert not any(" to " in cell for row in single for cell in row)
+    assert f"{alone[0].videos['psnr'].mean():.2f}" in single[0]
 
 
 def test_psnr_by_channel_is_another_number() -> None:
@@ -194,8 +204,8 @@ class TestCompare:
         self, store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         result = evaluate.evaluate({"flicker": Flicker(store.spec).eval()}, store, "val")
-        protocol = evaluate.protocol_of(store, "val", 1, None, 1, None, BUILT_IN["dance-629"], trained="1 -> 8")
-        evaluate.write_json(tmp_path / "results.json", evaluate.record(result, {"protocol": protocol.record()}))
+        protocol = applied.applied(store, "val", 1, None, 1, None, BUILT_IN["dance-629"], trained="1 -> 8")
+        atomic.write_json(tmp_path / "results.json", results.record(result, {"protocol": protocol.record()}))
         assert cli.main(["compare", str(tmp_path)]) == 0
         said = capsys.readouterr().out
         assert "published: best: psnr 36.41 (measured from published predictions" in said
@@ -232,6 +242,6 @@ def test_the_interval_of_a_mean() -> None:
     half = 1.96 * values.std() / 20  # of the normal approximation
     assert low == pytest.approx(values.mean() - half, abs=0.03)
     assert high == pytest.approx(values.mean() + half, abs=0.03)
-    assert bootstrap(np.array([4.0])) == (4.0, 4.0)
-    with pytest.raises(ValueError, match="one number for each"):
-        bootstrap(np.empty(0))
+    for few in (0, 1):
+        with pytest.raises(ValueError, match="at least two videos"):
+            bootstrap(np.full(few, 4.0))

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 
-from framecast import diagnose, evaluate, models
+from framecast import diagnose, evaluate, models, results
 from framecast.commands import evaluate as command
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.packing import pack
@@ -93,7 +93,7 @@ def test_the_names_and_numbers_of_many_samples(store: Store) -> None:
     assert copied["diversity"] == 0
     for one, truth in zip(scored, result.truth, strict=True):  # what is shown as the best is the best
         assert evaluate.score(truth, one.frames).psnr.mean() == pytest.approx(one.psnr.mean(1).max())
-    kept = evaluate.record(result, {})
+    kept = results.record(result, {})
     assert len(kept["episodes"][0]["scores"]["latent"]["of each sample"]["psnr"]) == 4
     assert "best of N" in kept["rules"]
 

@@ -16,12 +16,9 @@ from PIL import Image
 from framecast.cli import main
 from framecast.sources._files import FaultyFileError
 from framecast.submission import BLOCK, channels_of, read_submission, score, truth_of, write_submission
+from tests.recordings import noise
 
 H, W, T = 12, 16, 5
-
-
-def noise(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 @pytest.fixture

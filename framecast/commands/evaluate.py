@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from framecast.commands._parser import Parser, table
+from framecast.commands._rollouts import about, add_options, check_least, folder_of
 from framecast.progress import bar
 from framecast.protocols import BUILT_IN, find
 
@@ -18,20 +19,12 @@ def run(arguments: list[str]) -> int:
         "PSNR, SSIM and LPIPS of every predicted frame, FVD, drift, results.json, figures and films.",
         EXAMPLE,
     )
-    parser.add_argument("run", type=str, nargs="+", help="run folders or checkpoints (several are put side by side)")
-    parser.add_argument("--data", type=str, required=True, help="the packed store")
+    add_options(parser, "frames to predict (default: all there are)", "evaluation")
     parser.add_argument("--protocol", type=str, default=None, help=f"rules by name: {', '.join(BUILT_IN)}")
-    parser.add_argument("--split", type=str, default="val", help="train, val or test (default: val)")
-    parser.add_argument("--context", type=int, default=None, help="given frames (default: as the run was trained)")
-    parser.add_argument("--horizon", type=int, default=None, help="frames to predict (default: all there are)")
     parser.add_argument("--samples", type=int, default=1, help="futures drawn of each episode (default: 1)")
+    parser.add_argument("--diagnose", action="store_true", help="are the conditions and the latent used?")
     parser.add_argument("--lpips", type=str, default=None, help="AlexNet's or VGG16's weights: FILE, or FILE@SHA256")
     parser.add_argument("--fvd", type=str, default=None, help="I3D's TorchScript file: FILE, or FILE@SHA256")
-    parser.add_argument("--diagnose", action="store_true", help="are the conditions and the latent used?")
-    parser.add_argument("--episodes", type=int, default=None, help="episodes at most (default: all)")
-    parser.add_argument("--seed", type=int, default=0, help="of the samples (default: 0)")
-    parser.add_argument("--out", type=str, default=None, help="folder of the results (default: RUN/evaluation-SPLIT)")
-    parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     options = parser.parse(arguments)
     if options.protocol:
         named = find(options.protocol)
@@ -41,39 +34,37 @@ def run(arguments: list[str]) -> int:
                 parser.error(f"--protocol {named.name} says --{name} {getattr(named, name)}; leave --{name} out")
             options[name] = getattr(named, name)
         options["split"] = options.split if "--split" in said else named.split
-    for name in ("context", "horizon", "samples", "episodes"):
-        if options[name] is not None and options[name] < 1:
-            parser.error(f"--{name} must be 1 or more, not {options[name]}")
-    runs = [Path(path) for path in options.run]
-    folder = runs[0] if runs[0].is_dir() else runs[0].parent
-    out = Path(options.out) if options.out else folder / f"evaluation-{options.split}"
-    evaluate(runs, options, out)
+    check_least(parser, options, context=1, horizon=1, samples=1, episodes=1)
+    evaluate(options)
     return 0
 
 
-def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
+def evaluate(options: Any) -> Any:
     """Scores, prints, writes and draws."""
     from framecast import checkpoint, perception
     from framecast import diagnose as diagnosis
     from framecast import evaluate as evaluation
+    from framecast.atomic import write_json
+    from framecast.protocols.applied import applied, check
     from framecast.report.kept import keep
     from framecast.report.run import draw, training_figures
+    from framecast.results import record
     from framecast.store import Store
-    from framecast.training.run import described, implied_sigma, pick_device, provenance
+    from framecast.training.run import described, implied_sigma, pick_device
 
-    store = Store(options.data)
+    store, out = Store(options.data), folder_of(options, "evaluation")
     device = str(pick_device(options.device))
-    loaded = checkpoint.load_all(runs, device)
+    loaded = checkpoint.load_all(options.run, device)
     predictors = {who: made.model for who, made in loaded.items()}
     context = options.context or max(made.settings.get("context", 1) for made in loaded.values())
     _check_horizon(store, options.split, context, options.horizon)
     named = find(options.protocol) if options.protocol else None
     if named:
-        evaluation.check_protocol(named, store, options.split, predictors, options.episodes)
+        check(named, store, options.split, predictors, options.episodes)
     asked = (store, options.split, context, options.horizon, options.samples, options.episodes)
     eyes = perception.prepare(*asked, named, options.lpips, options.fvd, device)
     trained = _trained([made.settings for made in loaded.values()])
-    protocol = evaluation.protocol_of(*asked, named, trained, **eyes.rules())
+    protocol = applied(*asked, named, trained, **eyes.rules())
     with bar("predicting") as progress:
         result = evaluation.evaluate(
             predictors,
@@ -97,29 +88,15 @@ def evaluate(runs: list[Path], options: Any, out: Path) -> Any:
             print(f"diagnosing {who} ...")
             diagnoses[who] = diagnosis.diagnose(who, made.model, result, options.seed, sigma)
     out.mkdir(parents=True, exist_ok=True)
-    about = {
-        "runs": {
-            who: {"path": str(run), "step": made.step, "settings": made.settings}
-            for run, (who, made) in zip(runs, loaded.items(), strict=True)
-        },
-        "protocol": protocol.record(),
-        "data": str(store.root),
-        "split": options.split,
-        "context": context,
-        "horizon": options.horizon,
-        "seed": options.seed,
-        "size": [store.spec.height, store.spec.width],
-        "fps": store.spec.fps,
-        "made_with": provenance(),
-    }
+    kept = about(options, loaded, store, protocol, context)
     if diagnoses:
-        about["diagnosis"] = {who: found.to_dict() for who, found in diagnoses.items()}
+        kept["diagnosis"] = {who: found.to_dict() for who, found in diagnoses.items()}
     if distances:
-        about["fvd"] = distances.to_dict()
-    about["films"] = keep(result, out)
-    evaluation.write_json(out / "results.json", evaluation.record(result, about))
+        kept["fvd"] = distances.to_dict()
+    kept["films"] = keep(result, out)
+    write_json(out / "results.json", record(result, kept))
     files = draw(result, out, store.spec.fps)
-    for run in runs:
+    for run in map(Path, options.run):
         if run.is_dir():
             training_figures(run)
     frames = sum(len(t) for t in result.truth)

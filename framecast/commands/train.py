@@ -190,8 +190,9 @@ def _fit(
 def _doctor(store: Any, settings: Any, model: str, out: Path) -> None:
     """Does what was trained use its conditions and its latent? Printed, and kept in diagnosis.json."""
     from framecast import checkpoint
+    from framecast.atomic import write_json
     from framecast.diagnose import diagnose
-    from framecast.evaluate import evaluate, write_json
+    from framecast.evaluate import evaluate
     from framecast.training.run import implied_sigma
 
     loaded = checkpoint.load(out)

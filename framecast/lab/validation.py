@@ -8,7 +8,8 @@ from typing import Any
 from tqdm import tqdm
 
 from framecast import checkpoint
-from framecast.evaluate import Result, evaluate, record, write_json
+from framecast.atomic import write_json
+from framecast.evaluate import Result, evaluate
 from framecast.lab.calendar import Calendar
 from framecast.lab.dataset import packed
 from framecast.lab.flags import Options
@@ -17,6 +18,7 @@ from framecast.progress import bar
 from framecast.report.film import write_film
 from framecast.report.panels import side_by_side
 from framecast.report.run import draw
+from framecast.results import record
 from framecast.store import Store
 from framecast.training.callbacks import Validate
 from framecast.training.run import provenance

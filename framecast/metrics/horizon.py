@@ -6,6 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from framecast.metrics.frame import ends
+
 WINDOW = 11  # frames of the running mean that a half-life is read off: one dark frame is no end
 NOT_REACHED, NEVER_ABOVE = "not reached", "never above"
 
@@ -64,7 +66,7 @@ def looks(frames: np.ndarray, before: np.ndarray) -> Looks:
 
 def end(count: int) -> slice:
     """The last 100 of so many frames, or the last third of fewer than 200."""
-    return slice(count - (100 if count >= 200 else max(1, count // 3)), count)
+    return slice(count - ends(count), count)
 
 
 def distance(colour: np.ndarray, other: np.ndarray) -> np.ndarray:

@@ -16,10 +16,10 @@ def bootstrap(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[f
         seed: of the draws.
 
     Raises:
-        ValueError: no values.
+        ValueError: fewer than two values, of which no spread can be told.
     """
-    if values.ndim != 1 or not values.size:
-        raise ValueError(f"An interval needs one number for each of at least one video; these are {values.shape}.")
+    if values.ndim != 1 or len(values) < 2:
+        raise ValueError(f"An interval needs one number for each of at least two videos; these are {values.shape}.")
     drawn = np.random.default_rng(seed).integers(len(values), size=(TIMES, len(values)))
     low, high = np.quantile(values[drawn].mean(1), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

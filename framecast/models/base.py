@@ -117,15 +117,18 @@ class Model(nn.Module, ABC):
         return state
 
     def feed(self, state: Any, frame: Tensor) -> Any:
-        """The state whose next step reads this picture (B, C, H, W); its memories stay. Needed where `feeds_back`."""
-        raise NotImplementedError(f"the model {self.name} does not say how another frame is fed to it")
+        """The state whose next step reads this picture (B, C, H, W); its memories stay.
+
+        Each that `feeds_back` has its own.
+        """
+        return state
 
     def read(self, cues: Any, frames: Tensor) -> Any:
         """The cues with these pictures (B, T, C, H, W) where the truth would be fed; the posterior stays the truth's.
 
-        Needed where `feeds_back`.
+        Each that `feeds_back` has its own.
         """
-        raise NotImplementedError(f"the model {self.name} does not say how other frames are fed to it")
+        return cues
 
     def step(
         self, state: Any, condition: Tensor | None, target: Tensor | None, noise: Tensor, first: Tensor | None = None

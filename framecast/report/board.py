@@ -2,48 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
-from base64 import b64encode
 from html import escape
 from pathlib import Path
-from string import Template
 
 import numpy as np
 
 from framecast.atomic import replacing
 from framecast.board import BASELINE, Board, Refused, Row
 from framecast.metrics.frame import ends
+from framecast.report.document import document
 
 BOX = 'viewBox="0 0 1000 100" preserveAspectRatio="none"'
 POINTS = 105  # of a curve: 629 frames are drawn by the means of six
-PAGE = Template("""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="$policy">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="referrer" content="no-referrer">
-<title>Score board: $folder</title>
-<style>$style</style>
-</head>
-<body>
-<header>
-<h1>Score board</h1>
-<p class="soft"><bdi>$folder</bdi> · $counted · made $made</p>
-</header>
-<main>
-$chart
-$table
-$refused
-$rule
-</main>
-<script>$script</script>
-</body>
-</html>
-""")
-
-STATIC = Path(__file__).parent / "static"
 
 
 def write_page(path: Path, board: Board) -> Path:
@@ -54,28 +25,21 @@ def write_page(path: Path, board: Board) -> Path:
 
 
 def page(board: Board) -> str:
-    """The page; every text in it is escaped, and its policy lets only its own style and script run."""
-    style, script = ((STATIC / f"board.{kind}").read_text(encoding="utf-8") for kind in ("css", "js"))
-    policy = f"default-src 'none'; style-src {_hash(style)}; script-src {_hash(script)}; base-uri 'none'"
+    """The page; every text in it is escaped."""
     scored, refused = len(board.rows) - 1, len(board.refused)
     counted = f"{scored} hand-in{'s' if scored != 1 else ''} ranked" + (f", {refused} with faults" if refused else "")
     low, high, steps = _limits(np.concatenate([_curve(row) for row in board.rows]))
-    return PAGE.substitute(
-        policy=f"{policy}; form-action 'none'",
-        folder=escape(board.folder),
-        style=style,
-        script=script,
-        counted=counted,
-        made=escape(board.made),
-        chart=_chart(board, low, high, steps),
-        table=_table(board, low, high),
-        refused=_refused(board.refused),
-        rule=_rule(board),
-    )
-
-
-def _hash(text: str) -> str:
-    return f"'sha256-{b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"
+    body = f"""<header>
+<h1>Score board</h1>
+<p class="soft"><bdi>{escape(board.folder)}</bdi> · {counted} · made {escape(board.made)}</p>
+</header>
+<main>
+{_chart(board, low, high, steps)}
+{_table(board, low, high)}
+{_refused(board.refused)}
+{_rule(board)}
+</main>"""
+    return document(f"Score board: {board.folder}", "board", body)
 
 
 # --- curves --------------------------------------------------------------------------------------------------------
@@ -166,13 +130,13 @@ def _head(kind: str, text: str, up: bool = False, words: bool = False) -> str:
 
 
 def _row(index: int, row: Row, copied: Row, limits: tuple[float, float], labels: list[str]) -> str:
-    low, high = row.interval
+    interval = "<span>{:.2f} to {:.2f}</span>".format(*row.interval) if row.interval else ""
     notes = "".join(f'<span class="note">{escape(note)}</span>' for note in row.notes)
     name = escape(row.name)
     cells = [
         _cell("rank", index, str(row.rank or "")),
         f'<td class="name" data-value="{name}"><bdi>{name}</bdi>{notes}</td>',
-        _cell("mean", row.mean, f"<b>{row.mean:.2f}</b><span>{low:.2f} to {high:.2f}</span>", "PSNR (dB)"),
+        _cell("mean", row.mean, f"<b>{row.mean:.2f}</b>{interval}", "PSNR (dB)"),
         _cell("ssim", row.ssim.mean(), f"{row.ssim.mean():.4f}", "SSIM"),
         _cell("last", row.last, f"{row.last:.2f}", labels[0]),
     ]
@@ -209,6 +173,10 @@ def _refused(refused: tuple[Refused, ...]) -> str:
 def _rule(board: Board) -> str:
     sequences, length, values = board.truth
     count = ends(length - 1)
+    told = f"""<li>The small numbers are the 95 % <b>interval</b> of the mean, by drawing the {sequences} sequences anew
+(bootstrap, 10,000 draws). It says how much hangs on which sequences these are; of few sequences it is rough.</li>
+"""
+    interval = told if sequences > 1 else ""
     return f"""<section>
 <h2>How this is counted</h2>
 <ul>
@@ -216,9 +184,7 @@ def _rule(board: Board) -> str:
 0 to 255 divided by 255, and 100 dB at most. It is taken of every frame, then averaged over frames, then over the
 {sequences} sequences.</li>
 <li>The <b>first frame</b> of a sequence was given and does not count: {length - 1} of {length} frames do.</li>
-<li>The small numbers are the 95 % <b>interval</b> of the mean, by drawing the {sequences} sequences anew (bootstrap,
-10,000 draws). It says how much hangs on which sequences these are; of few sequences it is rough.</li>
-<li><b>Last {count}</b>: PSNR of the last {count} frames of each sequence, where errors have added up.</li>
+{interval}<li><b>Last {count}</b>: PSNR of the last {count} frames of each sequence, where errors have added up.</li>
 <li><b>SSIM</b>: Gaussian window of 11 x 11 with sigma 1.5, K1 0.01, K2 0.03, data range 1.</li>
 <li><b>Rank</b> goes by mean PSNR; means that are equal to 0.01 dB share a rank. <b>Copying the first frame</b> stands
 in its place without a rank: what stands below it scores worse than no prediction.</li>

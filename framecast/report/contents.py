@@ -46,7 +46,7 @@ class Row:
     def above(self, other: Row) -> bool:
         """Told apart: the interval of the difference, sequence by sequence, lies above zero."""
         one, two = self.measured.videos["psnr"], other.measured.videos["psnr"]
-        return one.shape == two.shape and bootstrap(one - two)[0] > 0
+        return one.shape == two.shape and len(one) > 1 and bootstrap(one - two)[0] > 0
 
     def curve(self) -> list[float]:
         """PSNR of every predicted frame, the mean over the sequences."""

@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 import json
 import math
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from html import escape
-from pathlib import Path
 from typing import Any
 
 from framecast.effects import Table
 from framecast.report import contents, scores, words
+from framecast.report.document import document
 from framecast.report.folders import Run
 from framecast.report.made import section, what_was_run
 from framecast.report.panels import inferno
 
-STATIC = Path(__file__).parent / "static"
 UNITS = {"mse": "mean squared error", "calibrated": "nats per pixel value", "learned": "nats per pixel value"}
 GAIN = 3  # of the error pictures
 
@@ -61,47 +58,17 @@ def page(
         section("made", "What was run", what_was_run(runs, groups)),
     ]
     head = _head(runs, groups, title)
-    return _document(title, head + "".join(sections), json.dumps(_finite(shown), separators=(",", ":")))
+    data = json.dumps(_finite(shown), separators=(",", ":"))
+    return document(title, "page", _body(head + "".join(sections), data))
 
 
-def _document(title: str, body: str, data: str) -> str:
-    """Head and body, with a policy that lets nothing in but what is written here."""
-    style, script = (_static(kind) for kind in ("css", "js"))
-    policy = (
-        f"default-src 'none'; img-src data:; style-src '{_hash(style)}'; script-src '{_hash(script)}';"
-        " base-uri 'none'; form-action 'none'"
-    )
+def _body(content: str, data: str) -> str:
     inert = data.replace("<", "\\u003c")  # no name can end the element that it stands in
-    return f"""<!doctype html>
-<html lang="en">
-<head>
-<meta charset="utf-8">
-<meta http-equiv="Content-Security-Policy" content="{policy}">
-<meta name="viewport" content="width=device-width, initial-scale=1">
-<meta name="color-scheme" content="light dark">
-<meta name="referrer" content="no-referrer">
-<title>{escape(title)}</title>
-<style>{style}</style>
-</head>
-<body>
-<main>
+    return f"""<main>
 <noscript><p class="notices">Figures and films are drawn by a script in this page, and scripts are off.</p></noscript>
-{body}
+{content}
 </main>
-<script type="application/json" id="data">{inert}</script>
-<script>{script}</script>
-</body>
-</html>
-"""
-
-
-def _static(kind: str) -> str:
-    """The files of one kind, in order of their names."""
-    return "\n".join(file.read_text(encoding="utf-8") for file in sorted(STATIC.glob(f"page*.{kind}")))
-
-
-def _hash(text: str) -> str:
-    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+<script type="application/json" id="data">{inert}</script>"""
 
 
 def _finite(value: Any) -> Any:

@@ -15,6 +15,7 @@ BEST_OF = {"psnr best of": "PSNR (dB), best of", "ssim best of": "SSIM, best of"
 
 
 def scores(groups: list[contents.Group]) -> str:
+    """A table for each set of rules."""
     parts = []
     if len(groups) > 1:
         parts.append("<p>These were scored by different rules, so they do not stand in one table.</p>")
@@ -23,15 +24,14 @@ def scores(groups: list[contents.Group]) -> str:
         several = sum(not row.copy for row in group.rows) > 1
         kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
         names = [_title(name) for name in header]
-        sure = group.videos > 1
-        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], sure) for line in lines)
+        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], swatch=True) for line in lines)
         some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
         one = "Of one sequence: there is no interval."
         parts.append(
             f"<h3>{escape(words.rules(group))}</h3>"
             f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
             f"{table('scores', [names[k] for k in kept], cells)}"
-            f'<p class="quiet">{some if sure else one}</p>{_published(group)}'
+            f'<p class="quiet">{some if group.videos > 1 else one}</p>{_published(group)}'
         )
     return section("scores", "Scores", "".join(parts))
 
@@ -40,7 +40,7 @@ def studied(tables: Sequence[Table]) -> str:
     """What a study says over its seeds."""
     parts = []
     for title, header, lines in tables:
-        cells = "".join(_plain(line, header) for line in lines)
+        cells = "".join(_row(line, header, swatch=False) for line in lines)
         parts.append(f"<h3>{escape(title)}</h3>{table('scores', header, cells)}")
     note = '<p class="quiet">In brackets the 95 % interval over seeds (Student), differences taken seed by seed.</p>'
     return section("study", "What the study says", "".join(parts) + note if parts else "")
@@ -52,30 +52,21 @@ def _title(name: str) -> str:
     return f"{BEST_OF[what]} {count}" if what in BEST_OF else TITLES.get(name, name)
 
 
-def _row(line: list[str], names: list[str], sure: bool) -> str:
-    """A line of the table; every cell knows its column, for phones."""
-    first, *rest = line
+def _row(line: list[str], names: list[str], swatch: bool) -> str:
+    """A line of a table; every cell knows its column, for phones."""
+    first, *rest = map(escape, line)
     cells = "".join(
-        f'<td data-name="{escape(name)}"><span>{_interval(cell, sure)}</span></td>'
+        f'<td data-name="{escape(name)}"><span>{_interval(cell)}</span></td>'
         for cell, name in zip(rest, names[1:], strict=True)
     )
-    return f'<tr><th scope="row"><i class="swatch" data-series="{escape(first)}"></i>{escape(first)}</th>{cells}</tr>'
+    colour = f'<i class="swatch" data-series="{first}"></i>' if swatch else ""
+    return f'<tr><th scope="row">{colour}{first}</th>{cells}</tr>'
 
 
-def _plain(line: list[str], names: list[str]) -> str:
-    """A line of words and numbers; every cell knows its column, for phones."""
-    first, *rest = line
-    cells = "".join(
-        f'<td data-name="{escape(name)}"><span>{_interval(cell, True) if "(" in cell else escape(cell)}</span></td>'
-        for cell, name in zip(rest, names[1:], strict=True)
-    )
-    return f'<tr><th scope="row">{escape(first)}</th>{cells}</tr>'
-
-
-def _interval(cell: str, sure: bool) -> str:
-    """`mean (low to high)` with the interval in a softer voice; of one sequence there is none."""
-    mean, space, interval = cell.replace("-", "\N{MINUS SIGN}").partition(" ")
-    return escape(mean) + (f" <small>{escape(interval)}</small>" if space and sure else "")
+def _interval(cell: str) -> str:
+    """`mean (low to high)` with the interval in a softer voice."""
+    mean, there, interval = cell.replace("-", "\N{MINUS SIGN}").partition(" (")
+    return mean + (f" <small>({interval}</small>" if there else "")
 
 
 def _published(group: contents.Group) -> str:

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from framecast.atomic import replacing
+from framecast.atomic import write_json
 
 FILE = "cost.json"
 
@@ -45,8 +45,7 @@ def write(folder: Path, before: dict[str, Any], seconds: float, step: int, state
     if torch.cuda.is_available() and torch.cuda.max_memory_allocated():
         gpu = round(torch.cuda.max_memory_allocated() / 1e6)
         found["peak_gpu_memory_mb"] = max(before.get("peak_gpu_memory_mb", 0), gpu)
-    with replacing(folder / FILE) as partial:
-        partial.write_text(json.dumps(found, indent=1))
+    write_json(folder / FILE, found)
 
 
 def _peak() -> int:
