@@ -35,7 +35,7 @@ from PIL import Image
 
 from framecast import models
 from framecast.data import Batches
-from framecast.evaluate import FRAMES_AT_ONCE
+from framecast.evaluate import FRAMES_AT_ONCE, portions
 from framecast.export import table
 from framecast.objective import Objective
 from framecast.packing import pack
@@ -154,8 +154,7 @@ def generating(store: Store, given: torch.Tensor, samples: int) -> Callable[[], 
 
     def generate() -> int:
         frames = 0
-        for first in range(0, samples, rows):
-            keys = [(0, k) for k in range(first, min(first + rows, samples))]
+        for keys in portions([(0, k) for k in range(samples)], rows):
             pieces = [as_bytes(piece) for piece in roll(model, given, [CONTEXT, horizon], keys)]
             frames += sum(piece.shape[0] * piece.shape[1] for piece in pieces)
         return frames

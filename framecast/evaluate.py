@@ -5,6 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from itertools import groupby
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -18,6 +20,8 @@ from framecast.protocols import Psnr
 from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.store import Store
 from framecast.values import Episode, tensor
+
+T = TypeVar("T")
 
 FRAMES_AT_ONCE = 2**21  # pixels of the frames that are drawn together: memory does not grow with samples or videos
 SHOWN = 3  # samples of a video that are kept to be looked at, beside the best
@@ -208,23 +212,26 @@ def _draw(
     gathered: dict[int, _Gathered] = {}
     finished: dict[int, Scored] = {}
     done, total, seconds = 0, samples * sum(lengths), 0.0
-    while jobs:
-        length = lengths[jobs[0][0]]
-        rows = max(1, together // min(length, CHUNK))
-        batch = [job for job in jobs[:rows] if lengths[job[0]] == length]
-        jobs = jobs[len(batch) :]
-        begun = time.perf_counter()
-        drawn = _rows(model, result, batch, seed, who.endswith("(mean)"), together)
-        seconds += time.perf_counter() - begun
-        for (n, _), film in zip(batch, drawn, strict=True):
-            episode = gathered.setdefault(n, _Gathered(result, n))
-            episode.add(film)
-            if episode.diversity.count == samples:
-                finished[n] = gathered.pop(n).scored()
-        done += len(batch) * length
-        if progress:
-            progress(who, done, total)
+    for length, group in groupby(jobs, key=lambda job: lengths[job[0]]):
+        for batch in portions(list(group), max(1, together // min(length, CHUNK))):
+            begun = time.perf_counter()
+            drawn = _rows(model, result, batch, seed, who.endswith("(mean)"), together)
+            seconds += time.perf_counter() - begun
+            for (n, _), film in zip(batch, drawn, strict=True):
+                episode = gathered.setdefault(n, _Gathered(result, n))
+                episode.add(film)
+                if episode.diversity.count == samples:
+                    finished[n] = gathered.pop(n).scored()
+            done += len(batch) * length
+            if progress:
+                progress(who, done, total)
     return [finished[n] for n in range(len(lengths))], seconds
+
+
+def portions(jobs: list[T], most: int) -> Iterator[list[T]]:
+    """So many at a time or a little fewer: all of about one size, as small batches are slow."""
+    count = -(-len(jobs) // -(-len(jobs) // most)) if jobs else 1
+    return (jobs[at : at + count] for at in range(0, len(jobs), count))
 
 
 def _rows(
@@ -233,7 +240,9 @@ def _rows(
     """One film, uint8 (T, H, W, C), for each (episode, sample)."""
     context, length = len(result.given[0]), len(result.truth[batch[0][0]])
     size = max(1, min(CHUNK, together // len(batch)))
-    known = [result.conditions[n] for n, _ in batch]
+    videos = [n for n, _ in batch]
+    videos = videos[:1] if len(set(videos)) == 1 else videos  # `roll` begins the samples of one video together
+    known = [result.conditions[n] for n in videos]
 
     def piece(first: int, stop: int) -> torch.Tensor | int:
         if known[0] is None or model.spec.condition.kind == "none":
@@ -245,7 +254,7 @@ def _rows(
         for first in range(context, context + length, size):
             yield piece(first, min(first + size, context + length))
 
-    frames = torch.stack([tensor(result.given[n]) for n, _ in batch])
+    frames = torch.stack([tensor(result.given[n]) for n in videos])
     drawn = roll(model, frames, pieces(), [(seed, k) for _, k in batch], mean)
     return np.concatenate([as_bytes(p) for p in drawn], 1)
 

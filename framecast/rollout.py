@@ -111,7 +111,7 @@ def own_frames(model: Model, clip: Clip, noise: Tensor, context: int = 1) -> Ten
     try:
         state = model.start(clip.frames[:, :context], past)
         state, cues = model.look(state, coming, clip.times[:, context:stop] - context, None)
-        return _free(model, state, cues, noise, clip.frames[:, 0])[1].clamp(0, 1)
+        return _free(model, state, cues, noise, clip.frames[:, 0])[1]
     finally:
         model.train(training)
 
@@ -185,13 +185,18 @@ def roll(
     keys, pieces, true = list(keys), iter(conditions), None if truth is None else iter(truth)
     packed: Packed = {}
 
-    def rows(values: Tensor | int) -> Tensor | None:
-        return None if isinstance(values, int) else unit(values.to(device)).expand(len(keys), *values.shape[1:])
+    def rows(values: Tensor | int, count: int = len(keys)) -> Tensor | None:
+        return None if isinstance(values, int) else unit(values.to(device)).expand(count, *values.shape[1:])
 
+    past = next(pieces)
+    # All samples of one video begin alike: what they begin with is computed once.
+    starts = len(frames) if isinstance(past, int) else max(len(frames), len(past))
     with autocast(device), packing(packed):
-        first = rows(frames)
-        assert first is not None
-        state = model.start(first, rows(next(pieces)))
+        given = rows(frames, starts)
+        assert given is not None
+        state = model.start(given, rows(past, starts))
+        state = each(state, lambda x: x.expand(len(keys), *x.shape[1:]))
+    first = given[:, 0].expand(len(keys), *given.shape[2:])
     begin = 0
     for piece in pieces:
         count = piece if isinstance(piece, int) else piece.shape[1]
@@ -201,14 +206,14 @@ def roll(
         with autocast(device), packing(packed):
             state, cues = model.look(state, rows(piece), times, None)
             fed = None if true is None else rows(next(true))
-            state, drawn = _free(model, state, cues, eps * 0 if mean else eps, first[:, 0], fed)
+            state, drawn = _free(model, state, cues, eps * 0 if mean else eps, first, fed)
         begin += count
-        yield drawn.clamp(0, 1)
+        yield drawn
 
 
 def as_bytes(frames: Tensor) -> np.ndarray:
     """Floats (..., C, H, W) in [0, 1] as uint8 (..., H, W, C), rounded."""
-    return frames.mul(255).round().to(torch.uint8).movedim(-3, -1).cpu().numpy()
+    return frames.mul(255).round_().to(torch.uint8).movedim(-3, -1).cpu().numpy()
 
 
 @torch.no_grad()
@@ -236,7 +241,7 @@ def _free(
     """Draws the cues' frames one after another: own ones fed, or the true ones, in the first one's colours if asked."""
     if not model.feeds_back:
         state, step = model.parallel(state, cues, eps)
-        return state, step.frame.float()
+        return state, step.frame.float().clamp(0, 1)
     drawn = []
     for t in range(eps.shape[1]):
         state, step = model.advance(state, each(cues, lambda x: x[:, t]), eps[:, t])  # noqa: B023 (used at once)
@@ -244,7 +249,7 @@ def _free(
         if model.anchored or truth is not None:
             shown = drawn[-1].clamp(0, 1) if truth is None else truth[:, t]
             state = model.feed(state, recoloured(shown, first) if model.anchored else shown)
-    return state, torch.stack(drawn, 1)
+    return state, torch.stack(drawn, 1).clamp_(0, 1)
 
 
 def channels_last(model: Model) -> Model:

@@ -143,13 +143,15 @@ def stepwise(model: Model, clip: Clip, noise: Tensor) -> Trace:
 def rolled(
     model: Model, pieces: list[int], samples: Any = (0,), frames: Tensor | None = None, **options: Any
 ) -> Tensor:
-    """A free rollout from one frame, its conditions handed over in pieces: (K, S, C, H, W)."""
+    """A free rollout from one frame, or from those (n, C, H, W) or (K, n, C, H, W), its conditions handed over in
+    pieces: (K, S, C, H, W)."""
     spec = model.spec
     frames = random(1, spec.channels, spec.height, spec.width) if frames is None else frames
-    lengths = [len(frames), *pieces]
+    frames = frames if frames.dim() == 5 else frames[None]
+    lengths = [frames.shape[1], *pieces]
     known = conditions_of(spec, 1, sum(lengths))
     handed: list[Any] = lengths if known is None else list(known.split(lengths, 1))
-    return torch.cat(list(rollout.roll(model, frames[None], handed, [(0, sample) for sample in samples])), 1)
+    return torch.cat(list(rollout.roll(model, frames, handed, [(0, sample) for sample in samples])), 1)
 
 
 def test_models_are_found() -> None:
@@ -324,6 +326,13 @@ def test_a_paused_rollout_goes_on_as_one(name: str, kind: Kind) -> None:
     whole = rolled(model, [8], samples=range(2))
     same(rolled(model, [3, 5], samples=range(2)), whole)
     same(rolled(model, [1] * 8, samples=range(2)), whole)
+
+
+@every_model
+def test_samples_of_one_video_begin_as_those_of_many_do(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    once = random(2, 3, 16, 24)
+    same(rolled(model, [4], range(3), once.expand(3, -1, -1, -1, -1)), rolled(model, [4], range(3), once))
 
 
 @every_model

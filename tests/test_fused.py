@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast import models
+from framecast.nets.conv import Enlarge
 from framecast.nets.fused import conv, gate, packing
 from framecast.rollout import roll
 from framecast.values import Condition, Spec
@@ -63,3 +64,22 @@ def test_a_rollout_after_a_step_of_training_uses_the_new_weights():
     assert not torch.equal(drawn(), before)
     with torch.no_grad():
         assert torch.equal(drawn(), next(iter(roll(fresh, frames, conditions))))
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_enlarging_and_convolving_is_one_transposed_convolution(dtype):
+    """Values, and the gradients of the input and of the 3 x 3 weights, at every edge."""
+    torch.manual_seed(0)
+    layer, x = Enlarge(8, 12, 3, padding=1), torch.randn(3, 8, 5, 7, requires_grad=True)
+    wanted = F.conv2d(F.interpolate(x, scale_factor=2, mode="nearest"), layer.weight, layer.bias, padding=1)
+    torch.testing.assert_close(layer(x), wanted)
+    beside = torch.randn_like(wanted)
+    for got, true in zip(*(torch.autograd.grad(y, [x, layer.weight], beside) for y in (layer(x), wanted)), strict=True):
+        torch.testing.assert_close(got, true, atol=1e-4, rtol=1e-4)
+    with torch.no_grad(), packing({}), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
+        packed = layer(x), layer(x)
+    for found in packed:
+        assert found.dtype == dtype
+        torch.testing.assert_close(
+            found.float(), wanted.detach(), atol=1e-5 if dtype == torch.float32 else 4e-2, rtol=0, check_stride=False
+        )

@@ -13,6 +13,7 @@ import torch
 
 from framecast import diagnose, evaluate, models, results
 from framecast.commands import evaluate as command
+from framecast.evaluate import portions
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.packing import pack
 from framecast.report.run import draw
@@ -202,3 +203,12 @@ class TestDiagnosis:
             for samples in (1, 6)
         ]
         assert found[0].sigma == pytest.approx(found[1].sigma, rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sizes"), [(100, 18, [17] * 5 + [15]), (18, 18, [18]), (3, 9, [3]), (0, 9, [])]
+)
+def test_portions_are_of_about_one_size(count: int, most: int, sizes: list[int]) -> None:
+    found = list(portions(list(range(count)), most))
+    assert [len(some) for some in found] == sizes
+    assert [job for some in found for job in some] == list(range(count))

@@ -146,7 +146,7 @@ class SVG(Model):
             past = _after(state.skips, timed(self.decoder.project(kept), clips))
             which = torch.arange(count, device=times.device).clamp(max=given)
             cue.skips = each(past, lambda x: x[:, which])
-            state = replace(state, skips=each(past, lambda x: x[:, given]))
+            state = replace(state, skips=each(past, lambda x: by_pixel(x[:, given])))
         if self.config.prior != "none":
             (mean, log_variance), memory = self.posterior(cue.h, state.posterior)
             cue.posterior = Gaussian(mean, log_variance)

@@ -11,8 +11,8 @@ import math
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from framecast.nets.conv import BatchNorm
-from framecast.nets.fused import normed
+from framecast.nets.conv import BatchNorm, by_pixel
+from framecast.nets.fused import enlarged, normed, scaled
 
 SLOPE = 0.2
 
@@ -44,7 +44,7 @@ class Layer(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         if self.tanh:
-            return self.norm(self.convolution(x)).tanh()
+            return normed(self.convolution, self.norm, x).tanh()
         return normed(self.convolution, self.norm, x, SLOPE)
 
 
@@ -54,7 +54,11 @@ def vgg_layer(i: int, o: int) -> Layer:
 
 
 class Join(nn.Module):
-    """A layer over [x, skip]. Its half for the skip is computed apart, so that it can be used for many frames."""
+    """A layer over [x, skip] that draws twice the size of x: it enlarges x first, or is transposed and of stride 2.
+
+    Its half for the skip is computed apart, so that it can be used for many frames. In eval mode the norm only scales,
+    in the weights of both halves.
+    """
 
     def __init__(self, convolution: nn.Conv2d | nn.ConvTranspose2d, last: bool = False) -> None:
         super().__init__()
@@ -63,20 +67,32 @@ class Join(nn.Module):
         self.inner = convolution.in_channels // 2
 
     def project(self, skip: Tensor) -> Tensor:
-        """(B, c, h, w) -> (B, o, h', w')."""
-        return self._convolve(skip, slice(self.inner, None), self.convolution.bias)
+        """(B, c, h', w') of a convolution that enlarges x, else (B, c, h, w) -> (B, o, h', w')."""
+        layer = self.convolution
+        weight, bias = self._scaled(slice(self.inner, None))
+        if isinstance(layer, nn.ConvTranspose2d):
+            return F.conv_transpose2d(skip, weight, bias, layer.stride, layer.padding)  # type: ignore[arg-type]
+        return F.conv2d(skip, weight, bias, padding=layer.padding)  # type: ignore[arg-type]
 
     def forward(self, x: Tensor, projected: Tensor) -> Tensor:
         """(B T, c, h, w) and (B, o, h', w') -> (B T, o, h', w')."""
-        y = self._convolve(x, slice(self.inner), None).unflatten(0, (len(projected), -1))
-        y = (y + projected[:, None]).flatten(0, 1)
-        return y if self.norm is None else F.leaky_relu(self.norm(y), SLOPE, inplace=True)
-
-    def _convolve(self, x: Tensor, part: slice, bias: Tensor | None) -> Tensor:
-        layer = self.convolution
+        layer, half = self.convolution, slice(self.inner)
         if isinstance(layer, nn.ConvTranspose2d):
-            return F.conv_transpose2d(x, layer.weight[part], bias, layer.stride, layer.padding)  # type: ignore[arg-type]
-        return F.conv2d(x, layer.weight[:, part], bias, padding=layer.padding)  # type: ignore[arg-type]
+            y = F.conv_transpose2d(x, self._scaled(half)[0], None, layer.stride, layer.padding)  # type: ignore[arg-type]
+        else:
+            y = enlarged(x, self, lambda: self._scaled(half)[0], None)
+        y = y.unflatten(0, (len(projected), -1)).add_(projected[:, None]).flatten(0, 1)
+        if self.norm is None:
+            return y
+        return F.leaky_relu(self.norm(y) if self.norm.training else y, SLOPE, inplace=True)
+
+    def _scaled(self, part: slice) -> tuple[Tensor, Tensor]:
+        """Weights of a part of the inputs and the bias, with the norm where it only scales."""
+        layer, norm, bias = self.convolution, self.norm, self.convolution.bias
+        turned = isinstance(layer, nn.ConvTranspose2d)
+        weight = layer.weight[part] if turned else layer.weight[:, part]
+        assert bias is not None
+        return (weight, bias) if norm is None or norm.training else scaled(weight, bias, norm, turned)
 
 
 class Encoder(nn.Module):
@@ -98,9 +114,9 @@ class Encoder(nn.Module):
 class Decoder(nn.Module):
     """Vectors (B T, g) and the projected skips of B frames -> frames (B T, C, H, W) in (0, 1)."""
 
-    def __init__(self, from_vector: Layer, joins: list[Join], tails: list[nn.Module], enlarge: bool) -> None:
+    def __init__(self, from_vector: Layer, joins: list[Join], tails: list[nn.Module]) -> None:
         super().__init__()
-        self.from_vector, self.enlarge = from_vector, enlarge
+        self.from_vector = from_vector
         self.joins, self.tails = nn.ModuleList(joins), nn.ModuleList(tails)
 
     def project(self, skips: list[Tensor]) -> list[Tensor]:
@@ -108,9 +124,8 @@ class Decoder(nn.Module):
         return [join.project(skip) for join, skip in zip(self.joins, reversed(skips), strict=True)]  # type: ignore[operator]
 
     def forward(self, vectors: Tensor, projected: list[Tensor]) -> Tensor:
-        x = self.from_vector(vectors[:, :, None, None])
+        x = by_pixel(self.from_vector(vectors[:, :, None, None]))
         for join, tail, skip in zip(self.joins, self.tails, projected, strict=True):
-            x = F.interpolate(x, scale_factor=2, mode="nearest") if self.enlarge else x
             x = tail(join(x, skip))
         return x.float().sigmoid()
 
@@ -135,7 +150,7 @@ def vgg(channels: int, height: int, width: int, g: int) -> tuple[Encoder, Decode
         else:
             tails.append(nn.Sequential(vgg_layer(w, w), vgg_layer(w, out)))
     from_vector = Layer(nn.ConvTranspose2d(g, widths[-1], last))
-    return Encoder(blocks, True, to_vector), Decoder(from_vector, joins, tails, enlarge=True)
+    return Encoder(blocks, True, to_vector), Decoder(from_vector, joins, tails)
 
 
 def dcgan(channels: int, height: int, width: int, g: int) -> tuple[Encoder, Decoder]:
@@ -152,7 +167,7 @@ def dcgan(channels: int, height: int, width: int, g: int) -> tuple[Encoder, Deco
         for n, (w, o) in enumerate(zip(reversed(widths), outs, strict=True))
     ]
     from_vector = Layer(nn.ConvTranspose2d(g, widths[-1], last))
-    return Encoder(blocks, False, to_vector), Decoder(from_vector, joins, [nn.Identity() for _ in joins], enlarge=False)
+    return Encoder(blocks, False, to_vector), Decoder(from_vector, joins, [nn.Identity() for _ in joins])
 
 
 def published_beginning(module: nn.Module) -> None:

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the field's name for it)
 
+from framecast.nets.fused import enlarged
+
 
 def by_pixel(x: Tensor) -> Tensor:
     """(N, C, H, W) laid out in memory by pixel (channels last), which convolutions on CPUs and GPUs are faster with."""
@@ -36,6 +38,13 @@ class BatchNorm(nn.BatchNorm2d):
             mean, variance = self.running_mean, self.running_var
             return F.batch_norm(input, mean, variance, self.weight, self.bias, False, 0.0, self.eps)
         return super().forward(input)
+
+
+class Enlarge(nn.Conv2d):
+    """3 x 3 with zeros around, of the picture enlarged twice (nearest): (N, i, H, W) -> (N, o, 2 H, 2 W)."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return enlarged(input, self, lambda: self.weight, self.bias)
 
 
 class Residual(nn.Module):
@@ -99,7 +108,7 @@ class MaskedDecoder(nn.Module):
         self.patch, self.channels = patch, channels
         self.from_anchor = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
         self.from_condition = nn.ModuleList(nn.Conv2d(w, w, 1) for w in (widths if told else ()))
-        self.ups = nn.ModuleList(nn.Conv2d(b, a, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
+        self.ups = nn.ModuleList(Enlarge(b, a, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
         self.levels = nn.ModuleList(
             nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, blocks, strict=True)
         )
@@ -126,7 +135,7 @@ class MaskedDecoder(nn.Module):
         x = bottom.flatten(0, 1)
         for level in reversed(range(len(anchor))):
             if level < len(anchor) - 1:
-                x = self.ups[level](F.interpolate(x, scale_factor=2, mode="nearest"))
+                x = self.ups[level](x)
             still = self.from_anchor[level](anchor[level])  # once a clip, not once a frame
             if condition:
                 x = x + self.from_condition[level](condition[level].flatten(0, 1))

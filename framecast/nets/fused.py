@@ -1,4 +1,4 @@
-"""Convolutions with what follows them in one pass: the activation, a sum, a gate.
+"""Convolutions with what follows them in one pass (the activation, a sum, a gate) or what comes before (enlarging).
 
 Ordinarily this is plain PyTorch. Inside `packing`, on CPUs with oneDNN, the weights are laid out for the processor once
 and not at every call, and what follows is done while the result is still in cache.
@@ -6,7 +6,7 @@ and not at every call, and what follows is done while the result is still in cac
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
@@ -16,7 +16,9 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 # By layer, and by the precision and shape of its input: packed weights and biases, in one piece or halves.
-Packed = dict[tuple[Any, ...], list[tuple[Tensor, Tensor]]]
+Packed = dict[tuple[Any, ...], list[tuple[Tensor, Tensor | None]]]
+Convolution = nn.Conv2d | nn.ConvTranspose2d
+mkldnn = torch.ops.mkldnn
 _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
 
 
@@ -64,12 +66,63 @@ def gate(layer: nn.Conv2d, x: Tensor, slope: float) -> Tensor:
     return _with(layer, x, wa, ca, "mul", _alone(layer, x, wb, cb, slope))
 
 
-def normed(layer: nn.Conv2d | nn.ConvTranspose2d, norm: nn.BatchNorm2d, x: Tensor, slope: float) -> Tensor:
-    """leaky_relu(norm(layer(x)), slope), (N, o, H', W'). In a rollout the norm only scales, in the weights."""
-    if not _fuses(x) or norm.training or isinstance(layer, nn.ConvTranspose2d):
-        return F.leaky_relu(norm(layer(x)), slope, inplace=True)
+def normed(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor, slope: float | None = None) -> Tensor:
+    """leaky_relu(norm(layer(x)), slope), or norm(layer(x)), (N, o, H', W').
+
+    In a rollout the norm only scales, in the weights.
+    """
+    if not _fuses(x) or norm.training:
+        y = norm(layer(x))
+        return y if slope is None else F.leaky_relu(y, slope, inplace=True)
     x, ((weight, bias),) = _prepared(layer, x, 1, norm)
     return _alone(layer, x, weight, bias, slope)
+
+
+def scaled(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, turned: bool) -> tuple[Tensor, Tensor]:
+    """Weights and bias of a convolution (`turned`: a transposed one) with a norm that only scales, as in eval mode."""
+    assert norm.running_mean is not None and norm.running_var is not None
+    scale = norm.weight * (norm.running_var + norm.eps).rsqrt()
+    weight = weight * scale.view(-1, 1, 1) if turned else weight * scale.view(-1, 1, 1, 1)
+    return weight, (bias - norm.running_mean) * scale + norm.bias
+
+
+def enlarged(x: Tensor, key: object, weight: Callable[[], Tensor], bias: Tensor | None) -> Tensor:
+    """A 3 x 3 convolution, zeros around, of x enlarged twice (nearest): (N, i, H, W) -> (N, o, 2 H, 2 W).
+
+    Where every pixel stands four times, 3 x 3 of them are 2 x 2 different ones at most. With sums of weights over
+    equal pixels it is a transposed convolution of x as it is, and takes 16 products a pixel of x in place of 36.
+
+    Args:
+        x: (N, i, H, W).
+        key: whose weights these are, of which a rollout asks once.
+        weight: gives them, (o, i, 3, 3).
+        bias: (o,) or None.
+    """
+    if not _fuses(x):
+        return F.conv_transpose2d(x, enlarging(weight()), bias, stride=2, padding=1)
+    packed, at = _packed.get(), (key, kind := _precision(x), x.shape)
+    assert packed is not None
+    shape = ((1, 1), (0, 0), (2, 2), (1, 1), 1)  # padding, output padding, stride, dilation, groups
+    if at not in packed:
+        whole = enlarging(weight().detach()).to(kind).contiguous()
+        laid = mkldnn._reorder_convolution_transpose_weight(whole, *shape, list(x.shape))
+        packed[at] = [(laid, None if bias is None else bias.detach().to(kind))]
+    ((laid, bias),) = packed[at]
+    return mkldnn._convolution_transpose_pointwise(x.to(kind), laid, bias, *shape, "none", [], "")
+
+
+def enlarging(weight: Tensor) -> Tensor:
+    """Weights (o, i, 3, 3) after enlarging to those (i, o, 4, 4) of a transposed convolution of stride 2, padding 1."""
+    # By how far a drawn pixel lies from a pixel of x (rows), which of the three weights meet it.
+    meet = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=weight.dtype, device=weight.device)
+    with torch.autocast(weight.device.type, enabled=False):
+        return (weight.flatten(2) @ torch.kron(meet, meet).T).unflatten(2, (4, 4)).transpose(0, 1)
+
+
+def _precision(x: Tensor) -> torch.dtype:
+    """What a convolution of x is computed in."""
+    kind = x.device.type
+    return torch.get_autocast_dtype(kind) if torch.is_autocast_enabled(kind) else x.dtype
 
 
 def _fuses(x: Tensor) -> bool:
@@ -81,34 +134,38 @@ def _fuses(x: Tensor) -> bool:
     )
 
 
-def _alone(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor, slope: float | None) -> Tensor:
+def _alone(layer: Convolution, x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None) -> Tensor:
     after = ("none", [], "") if slope is None else ("leaky_relu", [slope], "")
-    shape = (layer.padding, layer.stride, layer.dilation, layer.groups)
-    return torch.ops.mkldnn._convolution_pointwise(x, weight, bias, *shape, *after)
+    if isinstance(layer, nn.ConvTranspose2d):
+        return mkldnn._convolution_transpose_pointwise(x, weight, bias, *_shape(layer), *after)
+    return mkldnn._convolution_pointwise(x, weight, bias, *_shape(layer), *after)
 
 
-def _with(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor, how: str, other: Tensor) -> Tensor:
-    shape = (layer.padding, layer.stride, layer.dilation, layer.groups)
-    return torch.ops.mkldnn._convolution_pointwise.binary(x, other, weight, bias, *shape, how, None, None, [], None)
+def _with(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, how: str, other: Tensor) -> Tensor:
+    more = (how, None, None, [], None)
+    return mkldnn._convolution_pointwise.binary(x, other, weight, bias, *_shape(layer), *more)
+
+
+def _shape(layer: Convolution) -> tuple[Any, ...]:
+    if isinstance(layer, nn.ConvTranspose2d):
+        return layer.padding, layer.output_padding, layer.stride, layer.dilation, layer.groups
+    return layer.padding, layer.stride, layer.dilation, layer.groups
 
 
 def _prepared(
-    layer: nn.Conv2d, x: Tensor, parts: int, norm: nn.BatchNorm2d | None = None
-) -> tuple[Tensor, list[tuple[Tensor, Tensor]]]:
+    layer: Convolution, x: Tensor, parts: int, norm: nn.BatchNorm2d | None = None
+) -> tuple[Tensor, list[tuple[Tensor, Tensor | None]]]:
     """The input in the precision of the call, and the layer's packed weights and biases in `parts` pieces."""
-    kind = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else x.dtype
+    kind = _precision(x)
     packed, key = _packed.get(), (layer, kind, x.shape)
     assert packed is not None and layer.bias is not None
     if key not in packed:
-        shape = (layer.padding, layer.stride, layer.dilation, layer.groups, list(x.shape))
+        turned = isinstance(layer, nn.ConvTranspose2d)
         weight, bias = layer.weight.detach(), layer.bias.detach()
         if norm is not None:
-            assert norm.running_mean is not None and norm.running_var is not None
-            scale = norm.weight.detach() * (norm.running_var + norm.eps).rsqrt()
-            weight, bias = weight * scale[:, None, None, None], (bias - norm.running_mean) * scale + norm.bias.detach()
+            weight, bias = scaled(weight, bias, norm, turned)
+        order = mkldnn._reorder_convolution_transpose_weight if turned else mkldnn._reorder_convolution_weight
+        shape = (*_shape(layer), list(x.shape))
         halves = zip(weight.chunk(parts), bias.chunk(parts), strict=True)
-        packed[key] = [
-            (torch.ops.mkldnn._reorder_convolution_weight(w.to(kind).contiguous(), *shape), b.to(kind))
-            for w, b in halves
-        ]
+        packed[key] = [(order(w.to(kind).contiguous(), *shape), b.to(kind)) for w, b in halves]
     return x.to(kind), packed[key]
