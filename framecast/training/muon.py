@@ -79,8 +79,10 @@ class Muon(torch.optim.Optimizer):
         for i, p in enumerate(given):
             shapes[p.shape[0], p[0].numel()].append(i)
         for (rows, columns), together in shapes.items():
-            made = orthogonal(torch.stack([steps[i].reshape(rows, columns) for i in together]))
-            moved = [step.reshape(given[i].shape) for i, step in zip(together, made, strict=True)]
+            # Channels last, as convolutions lie in memory: in which order the columns stand changes nothing.
+            laid = [steps[i].movedim(1, -1) for i in together]
+            made = orthogonal(torch.stack([one.reshape(rows, columns) for one in laid]))
+            moved = [step.view(one.shape).movedim(-1, 1) for one, step in zip(laid, made, strict=True)]
             many.add_([given[i] for i in together], moved, alpha=-group["lr"] * 0.2 * max(rows, columns) ** 0.5)
 
     def _adam(self, given: list[Tensor], group: dict[str, Any]) -> None:
