@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import time
 from pathlib import Path
 from typing import Any
 
@@ -55,3 +57,8 @@ def scored(folder: Path, shift: int = 0, **rules: Any) -> Path:
     about |= {"fps": 30.0, "context": 1, "films": kept.keep(result, out)}
     (out / "results.json").write_text(json.dumps(record(result, about)))
     return out / "results.json"
+
+
+def aged(folder: Path, seconds: float) -> None:
+    then = time.time() - seconds
+    os.utime(folder / "metrics.csv", (then, then))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_contract_models import (
+from contract import (
     TAKEN,
     clip_of,
     conditions_of,

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import encode, noise
 
 from framecast.sources.dance import CHUNK, Dance
-from tests.recordings import encode, noise
 
 
 def pictures(folder: Path, names: list[str], seed: int = 0, size: tuple[int, int] = (8, 16)) -> np.ndarray:

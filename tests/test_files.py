@@ -7,9 +7,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from recordings import noise
 
 from framecast.sources._files import pictures_of, vectors_of
-from tests.recordings import noise
 
 
 def save(path: Path, frame: np.ndarray) -> Path:

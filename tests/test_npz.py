@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from recordings import noise, vectors
 
 from framecast.sources.npz import Npz
-from tests.recordings import noise, vectors
 
 
 def save(path: Path, **arrays: np.ndarray) -> Path:

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from recordings import encode, noise, vectors
 
 from framecast.sources._tfrecord import decode, masked_crc, parse_example, records, serialise_example, write_records
 from framecast.sources.rlds import Rlds
-from tests.recordings import encode, noise, vectors
 
 Fields = dict[str, Any]
 

@@ -1,4 +1,7 @@
-"""The loop over time: what it feeds, how much it holds, and what it refuses. (Equalities: test_contract_models.)"""
+"""The loop over time: what it feeds, how much it holds, and what it refuses.
+
+Equalities are in test_contract_models and test_contract_rollouts.
+"""
 
 from __future__ import annotations
 

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from recordings import noise
 
 from framecast.cli import main
 from framecast.sources._files import FaultyFileError
 from framecast.submission import BLOCK, channels_of, read_submission, score, truth_of, write_submission
-from tests.recordings import noise
 
 H, W, T = 12, 16, 5
 

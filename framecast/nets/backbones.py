@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.nets.conv import BatchNorm, by_pixel
-from framecast.nets.fused import enlarged, normed, scaled
+from framecast.nets.fused import doubled, enlarging, normed, scaled
 
 SLOPE = 0.2
 
@@ -54,7 +54,7 @@ def vgg_layer(i: int, o: int) -> Layer:
 
 
 class Join(nn.Module):
-    """A layer over [x, skip] that draws twice the size of x: it enlarges x first, or is transposed and of stride 2.
+    """A layer over [x, skip] at twice the size of x: 3 x 3 after enlarging x, or 4 x 4, transposed, of stride 2.
 
     Its half for the skip is computed apart, so that it can be used for many frames. In eval mode the norm only scales,
     in the weights of both halves.
@@ -76,15 +76,16 @@ class Join(nn.Module):
 
     def forward(self, x: Tensor, projected: Tensor) -> Tensor:
         """(B T, c, h, w) and (B, o, h', w') -> (B T, o, h', w')."""
-        layer, half = self.convolution, slice(self.inner)
-        if isinstance(layer, nn.ConvTranspose2d):
-            y = F.conv_transpose2d(x, self._scaled(half)[0], None, layer.stride, layer.padding)  # type: ignore[arg-type]
-        else:
-            y = enlarged(x, self, lambda: self._scaled(half)[0], None)
+        y = doubled(x, self, self._kernel, None)
         y = y.unflatten(0, (len(projected), -1)).add_(projected[:, None]).flatten(0, 1)
         if self.norm is None:
             return y
         return F.leaky_relu(self.norm(y) if self.norm.training else y, SLOPE, inplace=True)
+
+    def _kernel(self) -> Tensor:
+        """Of the half for x, (c, o, 4, 4)."""
+        weight, _ = self._scaled(slice(self.inner))
+        return weight if isinstance(self.convolution, nn.ConvTranspose2d) else enlarging(weight)
 
     def _scaled(self, part: slice) -> tuple[Tensor, Tensor]:
         """Weights of a part of the inputs and the bias, with the norm where it only scales."""

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the field's name for it)
 
-from framecast.nets.fused import enlarged
+from framecast.nets.fused import doubled, enlarging
 
 
 def by_pixel(x: Tensor) -> Tensor:
@@ -44,7 +44,7 @@ class Enlarge(nn.Conv2d):
     """3 x 3 with zeros around, of the picture enlarged twice (nearest): (N, i, H, W) -> (N, o, 2 H, 2 W)."""
 
     def forward(self, input: Tensor) -> Tensor:
-        return enlarged(input, self, lambda: self.weight, self.bias)
+        return doubled(input, self, lambda: enlarging(self.weight), self.bias)
 
 
 class Residual(nn.Module):

@@ -1,4 +1,4 @@
-"""Convolutions with what follows them in one pass (the activation, a sum, a gate) or what comes before (enlarging).
+"""Convolutions with what follows them in one pass (the activation, a sum, a gate) or comes before (enlarging).
 
 Ordinarily this is plain PyTorch. Inside `packing`, on CPUs with oneDNN, the weights are laid out for the processor once
 and not at every call, and what follows is done while the result is still in cache.
@@ -86,25 +86,22 @@ def scaled(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, turned: bool) -> 
     return weight, (bias - norm.running_mean) * scale + norm.bias
 
 
-def enlarged(x: Tensor, key: object, weight: Callable[[], Tensor], bias: Tensor | None) -> Tensor:
-    """A 3 x 3 convolution, zeros around, of x enlarged twice (nearest): (N, i, H, W) -> (N, o, 2 H, 2 W).
-
-    Where every pixel stands four times, 3 x 3 of them are 2 x 2 different ones at most. With sums of weights over
-    equal pixels it is a transposed convolution of x as it is, and takes 16 products a pixel of x in place of 36.
+def doubled(x: Tensor, key: object, weight: Callable[[], Tensor], bias: Tensor | None) -> Tensor:
+    """A transposed convolution of stride 2 and padding 1: (N, i, H, W) -> (N, o, 2 H, 2 W).
 
     Args:
         x: (N, i, H, W).
         key: whose weights these are, of which a rollout asks once.
-        weight: gives them, (o, i, 3, 3).
+        weight: gives them, (i, o, 4, 4).
         bias: (o,) or None.
     """
     if not _fuses(x):
-        return F.conv_transpose2d(x, enlarging(weight()), bias, stride=2, padding=1)
+        return F.conv_transpose2d(x, weight(), bias, stride=2, padding=1)
     packed, at = _packed.get(), (key, kind := _precision(x), x.shape)
     assert packed is not None
     shape = ((1, 1), (0, 0), (2, 2), (1, 1), 1)  # padding, output padding, stride, dilation, groups
     if at not in packed:
-        whole = enlarging(weight().detach()).to(kind).contiguous()
+        whole = weight().detach().to(kind).contiguous()
         laid = mkldnn._reorder_convolution_transpose_weight(whole, *shape, list(x.shape))
         packed[at] = [(laid, None if bias is None else bias.detach().to(kind))]
     ((laid, bias),) = packed[at]
@@ -112,7 +109,11 @@ def enlarged(x: Tensor, key: object, weight: Callable[[], Tensor], bias: Tensor 
 
 
 def enlarging(weight: Tensor) -> Tensor:
-    """Weights (o, i, 3, 3) after enlarging to those (i, o, 4, 4) of a transposed convolution of stride 2, padding 1."""
+    """Weights (o, i, 3, 3) for x enlarged twice (nearest), zeros around, to those (i, o, 4, 4) of `doubled` x as it is.
+
+    Where every pixel stands four times, 3 x 3 of them are 2 x 2 different ones at most: with the sums of the weights
+    over equal pixels it takes 16 products a pixel of x in place of 36.
+    """
     # By how far a drawn pixel lies from a pixel of x (rows), which of the three weights meet it.
     meet = torch.tensor([[0, 0, 1], [0, 1, 1], [1, 1, 0], [1, 0, 0]], dtype=weight.dtype, device=weight.device)
     with torch.autocast(weight.device.type, enabled=False):
