@@ -9,6 +9,8 @@ import sys
 from difflib import get_close_matches
 from pathlib import Path
 
+from framecast.memory import keep_freed
+
 FOLDER = Path(__file__).parent / "commands"
 ORDER = (
     "demo",
@@ -68,6 +70,7 @@ def main(arguments: list[str] | None = None) -> int:
         hint = f" Did you mean {close[0]!r}?" if close else ""
         print(f"framecast: there is no command {name!r}.{hint} There are: {', '.join(known)}.", file=sys.stderr)
         return 2
+    keep_freed()
     try:
         return importlib.import_module(f"framecast.commands.{name}").run(rest) or 0
     except KeyboardInterrupt:

@@ -16,7 +16,7 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 
 # The data's journey. A file imports from its own room and from rooms above it, never from one below.
 ORDER = (
-    "atomic", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets",
+    "atomic", "memory", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets",
     "schedules", "objective", "models", "rollout", "checkpoint", "predictor", "training", "metrics",
     "selftest", "protocols", "evaluate", "results", "perception", "diagnose", "drift", "compare", "study", "effects",
     "submission", "board", "report", "serve", "lab", "commands", "cli",

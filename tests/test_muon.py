@@ -2,18 +2,32 @@
 
 from __future__ import annotations
 
+import pytest
 import torch
 from torch import nn
 
+from framecast.training import muon
 from framecast.training.muon import Muon, orthogonal
 
 
-def test_steps_are_about_orthogonal() -> None:
+@pytest.mark.parametrize("bf16", [True, False])
+def test_steps_are_about_orthogonal(monkeypatch: pytest.MonkeyPatch, bf16: bool) -> None:
+    monkeypatch.setattr(muon, "gains_from_bf16", lambda device: bf16)
     random = torch.Generator().manual_seed(0)
     for rows, columns in ((8, 8), (6, 20), (20, 6)):
         values = torch.linalg.svdvals(orthogonal(torch.randn(3, rows, columns, generator=random)))
         assert values.min() > 0.3
         assert values.max() < 1.3
+
+
+def test_processors_without_bf16_compute_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
+    """They would emulate it, thirty times as slow."""
+    matrices, found = torch.randn(3, 8, 20, generator=torch.Generator().manual_seed(0)), {}
+    for bf16 in (True, False):
+        monkeypatch.setattr(muon, "gains_from_bf16", lambda device, bf16=bf16: bf16)
+        found[bf16] = orthogonal(matrices)
+    exact = orthogonal(matrices.double())
+    assert (found[False] - exact).abs().max() < 1e-4 < (found[True] - exact).abs().max()
 
 
 def test_the_rest_is_adamw() -> None:

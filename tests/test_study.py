@@ -165,6 +165,7 @@ def test_either_a_file_or_a_recipe(capsys: pytest.CaptureFixture[str]) -> None:
         assert words in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_a_study_from_the_command_line(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

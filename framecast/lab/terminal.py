@@ -7,10 +7,12 @@ import sys
 from collections.abc import Callable
 
 from framecast.lab.flags import Options
+from framecast.memory import keep_freed
 
 
 def leave(program: str, work: Callable[[], int]) -> None:
     """Works; says what goes wrong in a line, and leaves with a status that is not 0."""
+    keep_freed()
     try:
         status = work()
     except KeyboardInterrupt:

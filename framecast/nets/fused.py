@@ -47,7 +47,7 @@ def conv(layer: nn.Conv2d, x: Tensor, slope: float | None = None, plus: Tensor |
     if not _fuses(x):
         y = layer(x)
         y = y if slope is None else F.leaky_relu(y, slope, inplace=True)
-        return y if plus is None else y + plus
+        return y if plus is None else y + plus.to(y.dtype)
     x, ((weight, bias),) = _prepared(layer, x, 1)
     if plus is not None:
         return _with(layer, x, weight, bias, "add", plus.to(x.dtype))
@@ -132,6 +132,7 @@ def _fuses(x: Tensor) -> bool:
         and x.device.type == "cpu"
         and not torch.is_grad_enabled()
         and torch.backends.mkldnn.is_available()
+        and (_precision(x) != torch.bfloat16 or mkldnn._is_mkldnn_bf16_supported())  # AVX2 alone: PyTorch's own, slow
     )
 
 

@@ -55,12 +55,14 @@ def provenance() -> dict[str, str]:
         revision = commit.stdout.strip() or "unknown"
     except (OSError, subprocess.SubprocessError):
         revision = "unknown"
+    numbers = "bf16" if gains_from_bf16(torch.device("cpu")) else "float32"
     return {
         "framecast": version("framecast"),
         "commit": revision,
         "torch": str(torch.__version__),
         "python": platform.python_version(),
-        "machine": f"{platform.machine()}, {torch.get_num_threads()} threads",
+        "machine": f"{platform.machine()} with {torch.backends.cpu.get_cpu_capability()}, {numbers} on the CPU,"
+        f" {torch.get_num_threads()} threads",
     }
 
 
