@@ -2,29 +2,61 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import statistics
 import subprocess
 import time
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
 
 import torch
 
 from framecast.data import Batches
+from framecast.memory import keep_freed
 from framecast.models.base import Model
 from framecast.objective import Objective
 from framecast.rollout import autocast, drawn_frames, walk
+from framecast.store import Store
+
+Sides = dict[str, Callable[[], int]]  # each does some work and returns its frames
+PLAIN = "plain"  # how the names of the reference's sides begin
+_sides: Sides = {}  # of this process
 
 
-def alternate(sides: dict[str, Callable[[], int]], rounds: int) -> dict[str, list[float]]:
-    """Frames a second of every side, a round of all sides after another, after one that is not counted."""
-    rates: dict[str, list[float]] = {name: [] for name in sides}
-    for number in range(rounds + 1):
-        for name, work in sides.items():
-            begun = time.perf_counter()
-            frames = work()
-            if number:
-                rates[name].append(frames / (time.perf_counter() - begun))
+def alternate(
+    make: Callable[[Store], Sides], store: Path, pairs: dict[str, tuple[str, str]], rounds: int
+) -> dict[str, list[float]]:
+    """Frames a second of every side of the pairs, a round of all after another, after one that is not counted.
+
+    The plain sides have a process of their own, and framecast's have one that is set up as its command line sets it up.
+    While one of them works the other waits.
+    """
+    spawn = multiprocessing.get_context("spawn")
+    names = dict.fromkeys(name for pair in pairs.values() for name in pair)
+    rates: dict[str, list[float]] = {name: [] for name in names}
+    with (
+        ProcessPoolExecutor(1, spawn, _begin, (make, store, True)) as plain,
+        ProcessPoolExecutor(1, spawn, _begin, (make, store, False)) as ours,
+    ):
+        for number in range(rounds + 1):
+            for name in names:
+                rate = (plain if name.startswith(PLAIN) else ours).submit(_rate, name).result()
+                if number:
+                    rates[name].append(rate)
     return rates
+
+
+def _begin(make: Callable[[Store], Sides], store: Path, plain: bool) -> None:
+    if not plain:
+        keep_freed()
+    _sides.update(make(Store(store)))
+
+
+def _rate(name: str) -> float:
+    begun = time.perf_counter()
+    frames = _sides[name]()
+    return frames / (time.perf_counter() - begun)
 
 
 def ratios(rates: dict[str, list[float]], pairs: dict[str, tuple[str, str]]) -> dict[str, dict[str, float]]:

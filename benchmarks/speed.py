@@ -3,7 +3,8 @@
     python benchmarks/speed.py [--rounds 7] [--out benchmarks/results/speed.json]
 
 The reference is `reference_pose_cvae.py`: batch 2, 16 frames, fp32, both encoders at every step. Every ratio is the
-median of the rounds' ratios, as machines are shared and noisy.
+median of the rounds' ratios, as machines are shared and noisy. framecast's sides run in a process set up as its command
+line sets it up.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ from pathlib import Path
 import numpy as np
 import reference_pose_cvae as reference
 import torch
-from alternating import alternate, output_of, ratios, stepping
+from alternating import Sides, alternate, output_of, ratios, stepping
 from torch.profiler import ProfilerActivity, profile
 
 from framecast import models
@@ -32,6 +33,7 @@ from framecast.packing import pack
 from framecast.predictor import Predictor
 from framecast.rollout import channels_last
 from framecast.store import Store
+from framecast.training.muon import Muon
 from framecast.training.run import provenance
 from framecast.values import Condition, Spec
 
@@ -60,7 +62,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as scratch:
         store = pack("dancer", {"train": 1000, "val": 64, "test": 0}, Path(scratch) / "store")
         peak = memory(store.root)  # first: a child's peak is never below what its parent holds when it starts
-        rates = alternate(sides(store), options.rounds)
+        rates = alternate(sides, store.root, PAIRS, options.rounds)
         results = {
             "ratios": ratios(rates, PAIRS),
             "frames_per_second": {name: statistics.median(values) for name, values in rates.items()},
@@ -86,7 +88,7 @@ def main() -> None:
     )
 
 
-def sides(store: Store) -> dict[str, Callable[[], int]]:
+def sides(store: Store) -> Sides:
     """Every side as a function that does some work and returns its frames."""
     clip = Batches(store, "train", 2, 16)[0].to_float()
     conditions = clip.condition
@@ -121,7 +123,9 @@ def sides(store: Store) -> dict[str, Callable[[], int]]:
 def trained(name: str) -> Callable[[Batches, bool], int]:
     """A training step of a model with framecast's defaults."""
     model = channels_last(models.build(SPEC, name, {})).train()
-    return stepping(model, torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True), Objective("calibrated"))
+    muon = name == "anchor"  # as in its recipe
+    optimizer = Muon(model, lr=2e-3) if muon else torch.optim.AdamW(model.parameters(), lr=1e-3, fused=True)
+    return stepping(model, optimizer, Objective("calibrated"))
 
 
 def predicting(name: str, frames: np.ndarray, labels: np.ndarray) -> Callable[[], int]:

@@ -11,7 +11,8 @@ the plain side is as many rollouts of batch 1; they all cost the same, and it dr
 with the batches, keys and bytes of `framecast evaluate`.
 
 Packing is of the extracted BAIR form (PNGs and .csv) in a process of its own, worker start included; the files were
-just written, so that it reads memory rather than a disk. Ratios are the median of the rounds' ratios.
+just written, so that it reads memory rather than a disk. Ratios are the median of the rounds' ratios. framecast's sides
+run in a process set up as its command line sets it up.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ import statistics
 import sys
 import tempfile
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 import reference_svg as reference
 import torch
-from alternating import alternate, middle, output_of, ratios, stepping
+from alternating import Sides, alternate, middle, output_of, ratios, stepping
 from PIL import Image
 
 from framecast import models
@@ -71,7 +73,8 @@ def main() -> None:
         write_bair(folder / "bair", options.sequences)
         packed = [packing(folder, options.sequences) for _ in range(options.rounds + 1)][1:]
         store = pack("bair", {"root": str(folder / "bair"), "condition": "none"}, folder / "store")
-        rates = alternate(sides(store, options.samples, options.plain_samples), options.rounds)
+        make = partial(sides, samples=options.samples, plain_samples=options.plain_samples)
+        rates = alternate(make, store.root, PAIRS, options.rounds)
     results = {
         "ratios": ratios(rates, PAIRS),
         "frames_per_second": {name: statistics.median(values) for name, values in rates.items()},
@@ -100,7 +103,7 @@ def show(name: str, asked: float, found: dict[str, float], form: str, unit: str)
     print(f"{name:18}{format(asked, form):>9}{format(found['median'], form):>9}   ({low} to {high}) {unit}")
 
 
-def sides(store: Store, samples: int, plain_samples: int) -> dict[str, Callable[[], int]]:
+def sides(store: Store, samples: int, plain_samples: int) -> Sides:
     """Every side as a function that does some work and returns its frames."""
     torch.manual_seed(0)
     clip = Batches(store, "train", CLIPS, LENGTH)[0].to_float().frames.contiguous()
