@@ -8,8 +8,9 @@ from torch import nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast import models
+from framecast.nets import winograd
 from framecast.nets.conv import Enlarge
-from framecast.nets.fused import conv, gate, packing
+from framecast.nets.fused import conv, gate, normed, packing
 from framecast.rollout import roll
 from framecast.values import Condition, Spec
 
@@ -44,6 +45,40 @@ def test_the_gate_is_one_half_times_the_other():
     torch.testing.assert_close(gate(layer, x, 0.1), wanted)
     with torch.no_grad(), packing({}):
         torch.testing.assert_close(gate(layer, x, 0.1), wanted, atol=1e-5, rtol=0, check_stride=False)
+
+
+@pytest.mark.parametrize(("count", "side"), [(3, (8, 12)), (30, (16, 16))])  # the latter in three pieces
+def test_wide_convolutions_go_by_tiles(count: int, side: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    layer, norm = nn.Conv2d(256, 288, 3, padding=1), nn.BatchNorm2d(288).eval()
+    assert norm.running_mean is not None and norm.running_var is not None
+    norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2)
+    x = torch.randn(count, 256, *side)
+    assert winograd.pays(layer, x)
+    with torch.no_grad():
+        wanted = F.leaky_relu(norm(layer(x)), 0.2)
+        for form in (x, x.contiguous(memory_format=torch.channels_last)):
+            packed = {}
+            with packing(packed):
+                found = normed(layer, norm, form, 0.2)
+            assert [key[1] for key in packed] == ["by tiles"]
+            torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4, check_stride=False)
+
+
+@pytest.mark.parametrize(
+    ("layer", "x"),
+    [
+        (nn.Conv2d(256, 256, 3, padding=1), torch.ones(1, 256, 8, 6)),
+        (nn.Conv2d(256, 256, 3, padding=1), torch.ones(1, 256, 8, 8, dtype=torch.bfloat16)),
+        (nn.Conv2d(256, 128, 3, padding=1), torch.ones(1, 256, 8, 8)),
+        (nn.Conv2d(256, 256, 3), torch.ones(1, 256, 8, 8)),
+        (nn.Conv2d(256, 256, 3, 2, 1), torch.ones(1, 256, 8, 8)),
+        (nn.Conv2d(256, 256, 3, 1, 1, groups=2), torch.ones(1, 256, 8, 8)),
+        (nn.ConvTranspose2d(256, 256, 3, 1, 1), torch.ones(1, 256, 8, 8)),
+    ],
+)
+def test_other_convolutions_do_not(layer: nn.Module, x: torch.Tensor) -> None:
+    assert not winograd.pays(layer, x)
 
 
 def test_a_rollout_after_a_step_of_training_uses_the_new_weights():

@@ -1,7 +1,8 @@
 """Convolutions with what follows them in one pass (the activation, a sum, a gate) or comes before (enlarging).
 
 Ordinarily this is plain PyTorch. Inside `packing`, on CPUs with oneDNN, the weights are laid out for the processor once
-and not at every call, and what follows is done while the result is still in cache.
+and not at every call, and what follows is done while the result is still in cache; wide 3 x 3 convolutions in float32
+are Winograd's.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
+
+from framecast.nets import winograd
 
 # By layer, and by the precision and shape of its input: packed weights and biases, in one piece or halves.
 Packed = dict[tuple[Any, ...], list[tuple[Tensor, Tensor | None]]]
@@ -73,6 +76,9 @@ def normed(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor, slope: float | N
     """
     if not _fuses(x) or norm.training:
         y = norm(layer(x))
+        return y if slope is None else F.leaky_relu(y, slope, inplace=True)
+    if _precision(x) == torch.float32 and winograd.pays(layer, x):
+        y = _by_tiles(layer, norm, x)
         return y if slope is None else F.leaky_relu(y, slope, inplace=True)
     x, ((weight, bias),) = _prepared(layer, x, 1, norm)
     return _alone(layer, x, weight, bias, slope)
@@ -146,6 +152,18 @@ def _alone(layer: Convolution, x: Tensor, weight: Tensor, bias: Tensor | None, s
 def _with(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, how: str, other: Tensor) -> Tensor:
     more = (how, None, None, [], None)
     return mkldnn._convolution_pointwise.binary(x, other, weight, bias, *_shape(layer), *more)
+
+
+def _by_tiles(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
+    """norm(layer(x)) by Winograd's convolution, whose weights a rollout turns once."""
+    packed, key = _packed.get(), (layer, "by tiles")
+    assert packed is not None and layer.bias is not None
+    if key not in packed:
+        weight, bias = scaled(layer.weight.detach(), layer.bias.detach(), norm, False)
+        packed[key] = [(winograd.turned(weight), bias)]
+    ((weight, bias),) = packed[key]
+    assert bias is not None
+    return winograd.convolve(x, weight, bias)
 
 
 def _shape(layer: Convolution) -> tuple[Any, ...]:
