@@ -286,7 +286,8 @@ def _fill(task: _Task, journal: Journal, workers: int | None, progress: Callable
                     progress(done, task.frames)
         except BrokenProcessPool:
             raise OSError(
-                "A worker process was ended from outside (out of memory?). Try again with --workers 1."
+                "A worker process ended before its work (out of memory?). Try again with --workers 1."
+                " In a script of your own, pack under `if __name__ == '__main__':`, as workers read the script again."
             ) from None
         except BaseException:
             pool.shutdown(cancel_futures=True)

@@ -248,3 +248,13 @@ def test_stamps_see_what_changes(tmp_path: Path) -> None:
     seen += marks()
     assert seen[0] != seen[3] != seen[6] and seen[1] != seen[4] != seen[7] != seen[9] != seen[12]
     assert stamp(None) == stamp(tmp_path / "gone") == stamp([]) == seen[11]
+
+
+def test_a_script_that_packs_as_it_is_read_is_told_so(tmp_path: Path) -> None:
+    """Workers read the script again: it would begin another pack there."""
+    script = tmp_path / "mine.py"
+    options = "{'train': 40, 'val': 10, 'test': 1, 'size': '8x8'}"
+    script.write_text(f"from framecast.packing import pack\npack('dancer', {options}, {str(tmp_path / 'store')!r})\n")
+    ended = subprocess.run([sys.executable, str(script)], capture_output=True, text=True)
+    assert ended.returncode == 1
+    assert "if __name__ == '__main__':" in ended.stderr.splitlines()[-1]
