@@ -266,12 +266,14 @@ def measured(prediction: np.ndarray, truth: np.ndarray, size: tuple[int, int], l
 
 
 def not_given(given: Iterable[float]) -> list[str]:
-    """What to say of the sequences whose first frame is not the given one, from its PSNR."""
+    """What to say of the sequences whose first frame is not the given one, from its PSNR: a sentence at most."""
+    odd = {number: value for number, value in enumerate(given) if value < GIVEN}
+    if not odd:
+        return []
+    which = f"sequence {min(odd)}" if len(odd) == 1 else f"sequences {', '.join(map(str, odd))}"
     return [
-        f"the first frame of sequence {number} is not the given one ({value:.1f} dB apart):"
-        " are the values in C, H, W order, and the sequences in order?"
-        for number, value in enumerate(given)
-        if value < GIVEN
+        f"the first frame of {which} is not the given one ({', '.join(f'{value:.1f}' for value in odd.values())} dB"
+        " apart): are the values in C, H, W order, and the sequences in order?"
     ]
 
 

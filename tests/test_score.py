@@ -16,7 +16,7 @@ from recordings import noise
 
 from framecast.cli import main
 from framecast.sources._files import FaultyFileError
-from framecast.submission import BLOCK, channels_of, read_submission, score, truth_of, write_submission
+from framecast.submission import BLOCK, channels_of, not_given, read_submission, score, truth_of, write_submission
 
 H, W, T = 12, 16, 5
 
@@ -276,7 +276,12 @@ def test_another_first_frame_is_said(tmp_path: Path, films: np.ndarray, capsys: 
     write_submission(tmp_path / "s.csv", films.swapaxes(2, 3)[:, :, :, :].reshape(films.shape))
     write_submission(tmp_path / "truth.csv", films)
     assert main(["score", str(tmp_path / "s.csv"), "--truth", str(tmp_path / "truth.csv"), *SIZES]) == 0
-    assert "Note: the first frame of sequence 0 is not the given one" in capsys.readouterr().out
+    assert capsys.readouterr().out.count("Note: the first frame of sequences 0, 1 is not the given one") == 1
+
+
+def test_one_other_first_frame_is_said_of_its_sequence() -> None:
+    assert not_given([50.0, 20.0])[0].startswith("the first frame of sequence 1 is not the given one (20.0 dB apart)")
+    assert not_given([50.0, 60.0]) == []
 
 
 def test_a_wrong_file_is_status_1(tmp_path: Path, films: np.ndarray, capsys: pytest.CaptureFixture[str]) -> None:
