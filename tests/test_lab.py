@@ -289,6 +289,7 @@ def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureF
 # ---------------------------------------------------------------- testing
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("float32")
 def test_prediction(
     trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: ModuleType
