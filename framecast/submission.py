@@ -270,10 +270,10 @@ def not_given(given: Iterable[float]) -> list[str]:
     odd = {number: value for number, value in enumerate(given) if value < GIVEN}
     if not odd:
         return []
-    which = f"sequence {min(odd)}" if len(odd) == 1 else f"sequences {', '.join(map(str, odd))}"
+    which, apart = ", ".join(map(str, odd)), ", ".join(f"{value:.1f}" for value in odd.values())
     return [
-        f"the first frame of {which} is not the given one ({', '.join(f'{value:.1f}' for value in odd.values())} dB"
-        " apart): are the values in C, H, W order, and the sequences in order?"
+        f"the first frame of sequence{'s' * (len(odd) > 1)} {which} is not the given one ({apart} dB apart):"
+        " are the values in C, H, W order, and the sequences in order?"
     ]
 
 

@@ -21,7 +21,7 @@ def test_steps_are_about_orthogonal(monkeypatch: pytest.MonkeyPatch, bf16: bool)
 
 
 def test_processors_without_bf16_compute_in_float32(monkeypatch: pytest.MonkeyPatch) -> None:
-    """They would emulate it, thirty times as slow."""
+    """They would emulate it, which took most of a step."""
     matrices, found = torch.randn(3, 8, 20, generator=torch.Generator().manual_seed(0)), {}
     for bf16 in (True, False):
         monkeypatch.setattr(muon, "gains_from_bf16", lambda device, bf16=bf16: bf16)

@@ -76,12 +76,12 @@ def normed(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor, slope: float | N
     """
     if not _fuses(x) or norm.training:
         y = norm(layer(x))
-        return y if slope is None else F.leaky_relu(y, slope, inplace=True)
-    if _precision(x) == torch.float32 and winograd.pays(layer, x):
+    elif _precision(x) == torch.float32 and winograd.pays(layer, x):
         y = _by_tiles(layer, norm, x)
-        return y if slope is None else F.leaky_relu(y, slope, inplace=True)
-    x, ((weight, bias),) = _prepared(layer, x, 1, norm)
-    return _alone(layer, x, weight, bias, slope)
+    else:
+        x, ((weight, bias),) = _prepared(layer, x, 1, norm)
+        return _alone(layer, x, weight, bias, slope)
+    return y if slope is None else F.leaky_relu(y, slope, inplace=True)
 
 
 def scaled(weight: Tensor, bias: Tensor, norm: nn.BatchNorm2d, turned: bool) -> tuple[Tensor, Tensor]:
