@@ -28,9 +28,9 @@ def test_without_gradients_the_same_numbers_come_out(kind, dtype):
     layer, x = LAYERS[kind](), torch.randn(3, 8, 6, 10)
     beside = torch.randn(3, layer.out_channels, 6, 10)
     with torch.no_grad(), packing({}), torch.autocast("cpu", torch.bfloat16, enabled=dtype == torch.bfloat16):
-        found = conv(layer, x), conv(layer, x, slope=0.2), conv(layer, x, plus=beside)
+        found = conv(layer, x), conv(layer, x, after=0.2), conv(layer, x, after="silu"), conv(layer, x, plus=beside)
     plain = layer(x)
-    for got, wanted in zip(found, (plain, F.leaky_relu(plain, 0.2), plain + beside), strict=True):
+    for got, wanted in zip(found, (plain, F.leaky_relu(plain, 0.2), F.silu(plain), plain + beside), strict=True):
         assert got.dtype == dtype
         torch.testing.assert_close(
             got.float(), wanted, atol=1e-5 if dtype == torch.float32 else 4e-2, rtol=0, check_stride=False
@@ -54,7 +54,8 @@ def test_wide_convolutions_go_by_tiles(count: int, side: tuple[int, int]) -> Non
     assert norm.running_mean is not None and norm.running_var is not None
     norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2)
     x = torch.randn(count, 256, *side)
-    assert winograd.pays(layer, x)
+    assert winograd.fits(layer, x)
+    assert winograd.wide(layer.weight)
     with torch.no_grad():
         wanted = F.leaky_relu(norm(layer(x)), 0.2)
         for form in (x, x.contiguous(memory_format=torch.channels_last)):
@@ -65,20 +66,49 @@ def test_wide_convolutions_go_by_tiles(count: int, side: tuple[int, int]) -> Non
             torch.testing.assert_close(found, wanted, atol=1e-4, rtol=1e-4, check_stride=False)
 
 
+@pytest.mark.parametrize(("inner", "outer"), [(64, 72), (128, 264)])  # the weight's gradient by tiles; all of it
+def test_training_by_tiles_is_training(inner: int, outer: int) -> None:
+    """Results and gradients, of several pieces and at the edges, by the plain convolution in double precision."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(inner, outer, 3, padding=1)
+    assert winograd.wide(layer.weight) == (inner == 128)
+    for form in (torch.contiguous_format, torch.channels_last):
+        x = torch.randn(21, inner, 8, 28).contiguous(memory_format=form).requires_grad_()
+        given = torch.randn(21, outer, 8, 28).contiguous(memory_format=form)
+        assert winograd.trains(layer, x)
+        found = conv(layer, x)
+        got = torch.autograd.grad(found, [x, layer.weight, layer.bias], given)
+        exact = copy.deepcopy(layer).double()
+        plain = x.detach().double().requires_grad_()
+        wanted = exact(plain)
+        right = torch.autograd.grad(wanted, [plain, exact.weight, exact.bias], given.double())
+        for a, b in zip((found, *got), (wanted, *right), strict=True):
+            assert a.shape == b.shape
+            assert (a - b).norm() / b.norm() < 1e-5
+
+
 @pytest.mark.parametrize(
     ("layer", "x"),
     [
-        (nn.Conv2d(256, 256, 3, padding=1), torch.ones(1, 256, 8, 6)),
-        (nn.Conv2d(256, 256, 3, padding=1), torch.ones(1, 256, 8, 8, dtype=torch.bfloat16)),
-        (nn.Conv2d(256, 128, 3, padding=1), torch.ones(1, 256, 8, 8)),
-        (nn.Conv2d(256, 256, 3), torch.ones(1, 256, 8, 8)),
-        (nn.Conv2d(256, 256, 3, 2, 1), torch.ones(1, 256, 8, 8)),
-        (nn.Conv2d(256, 256, 3, 1, 1, groups=2), torch.ones(1, 256, 8, 8)),
-        (nn.ConvTranspose2d(256, 256, 3, 1, 1), torch.ones(1, 256, 8, 8)),
+        (nn.Conv2d(64, 64, 3, padding=1), torch.ones(1, 64, 8, 6)),
+        (nn.Conv2d(64, 64, 3, padding=1), torch.ones(1, 64, 8, 8, dtype=torch.bfloat16)),
+        (nn.Conv2d(64, 32, 3, padding=1), torch.ones(1, 64, 8, 8)),
+        (nn.Conv2d(64, 64, 3), torch.ones(1, 64, 8, 8)),
+        (nn.Conv2d(64, 64, 3, 2, 1), torch.ones(1, 64, 8, 8)),
+        (nn.Conv2d(64, 64, 3, 1, 1, bias=False), torch.ones(1, 64, 8, 8)),
+        (nn.Conv2d(128, 128, 3, 1, 1, groups=2), torch.ones(1, 128, 8, 8)),
+        (nn.ConvTranspose2d(64, 64, 3, 1, 1), torch.ones(1, 64, 8, 8)),
     ],
 )
 def test_other_convolutions_do_not(layer: nn.Module, x: torch.Tensor) -> None:
-    assert not winograd.pays(layer, x)
+    assert not winograd.fits(layer, x)
+
+
+def test_bf16_is_never_by_tiles() -> None:
+    layer, x = nn.Conv2d(64, 64, 3, padding=1), torch.ones(1, 64, 64, 64)
+    assert winograd.trains(layer, x)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert not winograd.fits(layer, x)
 
 
 def test_a_rollout_after_a_step_of_training_uses_the_new_weights():

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,6 +21,7 @@ from framecast.nets import winograd
 # By layer, and by the precision and shape of its input: packed weights and biases, in one piece or halves.
 Packed = dict[tuple[Any, ...], list[tuple[Tensor, Tensor | None]]]
 Convolution = nn.Conv2d | nn.ConvTranspose2d
+Activation = float | Literal["silu"] | None
 mkldnn = torch.ops.mkldnn
 _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
 
@@ -38,23 +39,24 @@ def packing(packed: Packed) -> Iterator[None]:
         _packed.reset(token)
 
 
-def conv(layer: nn.Conv2d, x: Tensor, slope: float | None = None, plus: Tensor | None = None) -> Tensor:
-    """leaky_relu(layer(x), slope), or layer(x) + plus: (N, i, H, W) -> (N, o, H, W).
+def conv(layer: nn.Conv2d, x: Tensor, after: Activation = None, plus: Tensor | None = None) -> Tensor:
+    """after(layer(x)), or layer(x) + plus: (N, i, H, W) -> (N, o, H, W).
 
     Args:
         layer: with a bias, stride 1, zeros around.
         x: its input.
-        slope: of the leaky ReLU; None: no activation.
+        after: the slope of a leaky ReLU, or silu; None: no activation.
         plus: (N, o, H, W), added.
     """
     if not _fuses(x):
-        y = layer(x)
-        y = y if slope is None else F.leaky_relu(y, slope, inplace=True)
+        y = _plain(layer, x)
+        if after is not None:
+            y = F.silu(y) if after == "silu" else F.leaky_relu(y, after, inplace=True)
         return y if plus is None else y + plus.to(y.dtype)
     x, ((weight, bias),) = _prepared(layer, x, 1)
     if plus is not None:
         return _with(layer, x, weight, bias, "add", plus.to(x.dtype))
-    return _alone(layer, x, weight, bias, slope)
+    return _alone(layer, x, weight, bias, after)
 
 
 def gate(layer: nn.Conv2d, x: Tensor, slope: float) -> Tensor:
@@ -75,8 +77,8 @@ def normed(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor, slope: float | N
     In a rollout the norm only scales, in the weights.
     """
     if not _fuses(x) or norm.training:
-        y = norm(layer(x))
-    elif _precision(x) == torch.float32 and winograd.pays(layer, x):
+        y = norm(_plain(layer, x))
+    elif winograd.fits(layer, x) and winograd.wide(layer.weight):
         y = _by_tiles(layer, norm, x)
     else:
         x, ((weight, bias),) = _prepared(layer, x, 1, norm)
@@ -142,11 +144,16 @@ def _fuses(x: Tensor) -> bool:
     )
 
 
-def _alone(layer: Convolution, x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None) -> Tensor:
-    after = ("none", [], "") if slope is None else ("leaky_relu", [slope], "")
+def _plain(layer: Convolution, x: Tensor) -> Tensor:
+    return winograd.Convolution.apply(x, layer.weight, layer.bias) if winograd.trains(layer, x) else layer(x)
+
+
+def _alone(layer: Convolution, x: Tensor, weight: Tensor, bias: Tensor | None, after: Activation) -> Tensor:
+    name = "leaky_relu" if isinstance(after, float) else "swish" if after else "none"
+    scalars = [after] if isinstance(after, float) else []
     if isinstance(layer, nn.ConvTranspose2d):
-        return mkldnn._convolution_transpose_pointwise(x, weight, bias, *_shape(layer), *after)
-    return mkldnn._convolution_pointwise(x, weight, bias, *_shape(layer), *after)
+        return mkldnn._convolution_transpose_pointwise(x, weight, bias, *_shape(layer), name, scalars, "")
+    return mkldnn._convolution_pointwise(x, weight, bias, *_shape(layer), name, scalars, "")
 
 
 def _with(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, how: str, other: Tensor) -> Tensor:
@@ -160,7 +167,7 @@ def _by_tiles(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
     assert packed is not None and layer.bias is not None
     if key not in packed:
         weight, bias = scaled(layer.weight.detach(), layer.bias.detach(), norm, False)
-        packed[key] = [(winograd.turned(weight), bias)]
+        packed[key] = [(winograd.turned(weight).mT.contiguous(), bias)]
     ((weight, bias),) = packed[key]
     assert bias is not None
     return winograd.convolve(x, weight, bias)

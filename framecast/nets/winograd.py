@@ -1,34 +1,42 @@
 """3 x 3 convolutions with a quarter of the products: Winograd's F(4 x 4, 3 x 3) (Lavin and Gray 2016), in float32.
 
 Tiles of 6 x 6 pixels, 4 apart, are turned to 36 numbers each; these are multiplied with as many turned weights, apart
-from one another, and turned back to 4 x 4 pixels: 36 products where the plain convolution has 144. Turning costs as
-well, so that it pays with many channels only. In bf16 it would be a grey level off.
+from one another, and turned back to 4 x 4 pixels: 36 products where the plain convolution has 144. So are both of its
+gradients. Turning costs as well: for the result and the gradient of the input it pays with many channels only, for the
+gradient of the weight, which oneDNN computes at half its speed without AVX-512, with all but few. In bf16 it would be
+a grey level off.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.function import once_differentiable
 from torch.nn import functional as F  # noqa: N812
+from torch.nn.grad import conv2d_input
 
-CHANNELS = 256  # from here on it pays: svg draws a quarter more frames a second on an AVX2 processor
+CHANNELS = 64  # of the narrower side, from which on the gradient of the weight is faster so
+WIDE = 128 * 256  # channels of one side times those of the other, from which on all is
+PIXELS = 2**12  # of all pictures, from which on it pays in training, where weights are turned at every step
 TOGETHER = 2**16  # numbers of a turned place that are in work at a time, so that they stay in the cache
 
-# Lavin and Gray's B^T, G and A^T for tiles of 6, weights of 3 and 4 results.
-TILE = [[4, 0, -5, 0, 1, 0], [0, -4, -4, 1, 1, 0], [0, 4, -4, -1, 1, 0]]
-TILE += [[0, -2, -1, 2, 1, 0], [0, 2, -1, -2, 1, 0], [0, 4, 0, -5, 0, 1]]
+# Lavin and Gray's G; their B^T and A^T are the sums below.
 WEIGHT = [[1 / 4, 0, 0], [-1 / 6, -1 / 6, -1 / 6], [-1 / 6, 1 / 6, -1 / 6]]
 WEIGHT += [[1 / 24, 1 / 12, 1 / 6], [1 / 24, -1 / 12, 1 / 6], [0, 0, 1]]
-RESULT = [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]]
 
 
-def pays(layer: nn.Module, x: Tensor) -> bool:
-    """Whether a layer of x (N, i, H, W) is such a convolution, wide enough, in float32, with sides of whole tiles."""
+def fits(layer: nn.Module, x: Tensor) -> bool:
+    """Whether a layer of x (N, i, H, W) is such a convolution, in float32 on a CPU, with sides of whole tiles."""
     return (
         isinstance(layer, nn.Conv2d)
+        and layer.bias is not None
+        and x.device.type == "cpu"
         and x.dtype == torch.float32
+        and not torch.is_autocast_enabled("cpu")
         and (layer.kernel_size, layer.stride, layer.padding) == ((3, 3), (1, 1), (1, 1))
         and (layer.dilation, layer.groups) == ((1, 1), 1)
         and min(layer.in_channels, layer.out_channels) >= CHANNELS
@@ -36,32 +44,121 @@ def pays(layer: nn.Module, x: Tensor) -> bool:
     )
 
 
+def trains(layer: nn.Module, x: Tensor) -> bool:
+    """Whether a layer of x is trained faster by `Convolution`."""
+    return torch.is_grad_enabled() and fits(layer, x) and x[:, 0].numel() >= PIXELS
+
+
+def wide(weight: Tensor) -> bool:
+    """Whether weights (o, i, 3, 3) are enough channels for all to be faster by tiles."""
+    return weight[:, :, 0, 0].numel() >= WIDE
+
+
 def turned(weight: Tensor) -> Tensor:
-    """Weights (o, i, 3, 3) as `convolve` takes them, (36, i, o)."""
-    both = _both("weight").to(weight.device)
-    return (both @ weight.double().flatten(2).permute(2, 1, 0).flatten(1)).float().unflatten(1, weight.shape[1::-1])
+    """Weights (o, i, 3, 3) to those of the tiles, (36, o, i)."""
+    places = weight.permute(2, 3, 0, 1).reshape(9, -1)
+    return (_weights().to(weight) @ places).unflatten(1, weight.shape[:2])
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    """(N, i, H, W), weights (36, i, o) from `turned`, bias (o,) -> (N, o, H, W), channels last in memory."""
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """(N, i, H, W), turned weights (36, i, o), bias (o,) -> (N, o, H, W), channels last in memory."""
     (count, _, height, width), (_, inner, outer) = x.shape, weight.shape
     rows, columns = height // 4, width // 4
-    pixels = x.permute(0, 2, 3, 1).contiguous()
     drawn = x.new_empty(count, rows, 4, columns, 4, outer)
-    into, back = (_both(name).to(x) for name in ("tile", "result"))
-    most = max(1, TOGETHER // (rows * columns * max(inner, outer)))
-    pieces = -(-count // most)
-    for part, place in zip(pixels.chunk(pieces), drawn.chunk(pieces), strict=True):
-        tiles = F.pad(part, (0, 0, 1, 1, 1, 1)).unfold(1, 6, 4).unfold(2, 6, 4)  # (n, rows, columns, i, 6, 6)
-        tiles = into @ tiles.permute(4, 5, 0, 1, 2, 3).reshape(36, -1)
-        made = back @ torch.bmm(tiles.view(36, -1, inner), weight).flatten(1)
-        place.copy_(made.view(4, 4, len(part), rows, columns, outer).permute(2, 3, 0, 4, 1, 5))
-    return drawn.view(count, height, width, outer).add_(bias).permute(0, 3, 1, 2)
+    most = _together(x, max(inner, outer))
+    for part, place in zip(x.split(most), drawn.split(most), strict=True):
+        made = torch.bmm(_tiles(part), weight).view(6, 6, len(part), rows, columns, outer)
+        half = made.new_empty(4, *made.shape[1:])
+        _results(made.unbind(), half.unbind())
+        _results(half.unbind(1), place.permute(2, 4, 0, 1, 3, 5).unbind(1))
+    pixels = drawn.view(count, height, width, outer)
+    return (pixels if bias is None else pixels.add_(bias)).permute(0, 3, 1, 2)
+
+
+class Convolution(torch.autograd.Function):
+    """x (N, i, H, W), weight (o, i, 3, 3), bias (o,) -> (N, o, H, W), as `trains` finds it worth while."""
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:  # type: ignore[override]
+        ctx.save_for_backward(x, weight)
+        return convolve(x, turned(weight).mT, bias) if wide(weight) else F.conv2d(x, weight, bias, padding=1)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor, Tensor]:  # type: ignore[override]
+        x, weight = ctx.saved_tensors
+        if not ctx.needs_input_grad[0]:
+            to_x = None
+        elif wide(weight):
+            to_x = convolve(grad, turned(weight.flip(2, 3)), None)
+        else:
+            to_x = conv2d_input(x.shape, weight, grad, padding=1)
+        return to_x, _of_weight(x, grad), grad.sum((0, 2, 3))
+
+
+def _of_weight(x: Tensor, grad: Tensor) -> Tensor:
+    """The gradient (o, i, 3, 3) of the weight, from the input (N, i, H, W) and the result's gradient (N, o, H, W)."""
+    inner, outer = x.shape[1], grad.shape[1]
+    places = x.new_zeros(36, outer, inner)
+    most = _together(x, max(inner, outer))
+    for part, beside in zip(x.split(most), grad.split(most), strict=True):
+        pixels = beside.permute(0, 2, 3, 1).unflatten(2, (-1, 4)).unflatten(1, (-1, 4))  # (n, rows, 4, columns, 4, o)
+        half = pixels.new_empty(6, 4, *pixels[:, :, 0, :, 0].shape)
+        _spread(pixels.unbind(2), half.permute(0, 2, 3, 4, 1, 5).unbind())
+        told = half.new_empty(6, 6, *half.shape[2:])
+        _spread(half.unbind(1), told.unbind(1))
+        places.baddbmm_(told.view(36, -1, outer).mT, _tiles(part))
+    return (_weights().to(x).T @ places.flatten(1)).view(3, 3, outer, inner).permute(2, 3, 0, 1)
+
+
+def _together(x: Tensor, channels: int) -> int:
+    """How many pictures are in work at a time."""
+    return max(1, TOGETHER * 16 // (x[0, 0].numel() * channels))
+
+
+def _tiles(x: Tensor) -> Tensor:
+    """(n, i, H, W) -> its tiles, turned: (36, n H W / 16, i)."""
+    count, inner, height, width = x.shape
+    padded = F.pad(x.permute(0, 2, 3, 1), (0, 0, 1, 1, 1, 1))
+    half = padded.new_empty(6, count, height // 4, width + 2, inner)
+    _turn([padded[:, k : k + height - 3 : 4] for k in range(6)], half.unbind())
+    tiles = half.new_empty(6, 6, count, height // 4, width // 4, inner)
+    _turn([half[:, :, :, k : k + width - 3 : 4] for k in range(6)], tiles.unbind(1))
+    return tiles.view(36, -1, inner)
+
+
+def _turn(x: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    """Six pixels in a row to as many numbers: B^T."""
+    a, b, c, d = x[4] - x[2], x[3] - x[1], x[4] - 4 * x[2], x[3] - 4 * x[1]
+    torch.add(a, x[0] - x[2], alpha=4, out=out[0])
+    torch.add(c, d, out=out[1])
+    torch.sub(c, d, out=out[2])
+    torch.add(a, b, alpha=2, out=out[3])
+    torch.sub(a, b, alpha=2, out=out[4])
+    torch.sub(x[5] - x[3], b, alpha=4, out=out[5])
+
+
+def _results(x: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    """Six products to four pixels in a row: A^T."""
+    a, b, c, d = x[1] + x[2], x[1] - x[2], x[3] + x[4], x[3] - x[4]
+    torch.add(x[0], a + c, out=out[0])
+    torch.add(b, d, alpha=2, out=out[1])
+    torch.add(a, c, alpha=4, out=out[2])
+    torch.add(x[5], b + 8 * d, out=out[3])
+
+
+def _spread(x: Sequence[Tensor], out: Sequence[Tensor]) -> None:
+    """The gradient of four pixels in a row to that of their six products: A."""
+    a, b, c, d = x[0] + x[2], x[1] + x[3], x[0] + 4 * x[2], 2 * x[1] + 8 * x[3]
+    out[0].copy_(x[0])
+    torch.add(a, b, out=out[1])
+    torch.sub(a, b, out=out[2])
+    torch.add(c, d, out=out[3])
+    torch.sub(c, d, out=out[4])
+    out[5].copy_(x[3])
 
 
 @cache
-def _both(name: str) -> Tensor:
-    """A turn of rows and of columns as one matrix, in double precision for weights."""
-    kind = torch.float64 if name == "weight" else torch.float32
-    one = torch.tensor({"tile": TILE, "weight": WEIGHT, "result": RESULT}[name], dtype=kind)
-    return torch.kron(one, one)
+def _weights() -> Tensor:
+    """G along rows and columns as one matrix, (36, 9)."""
+    return torch.kron(torch.tensor(WEIGHT), torch.tensor(WEIGHT))
