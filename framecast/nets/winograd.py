@@ -20,7 +20,7 @@ from torch.nn import functional as F  # noqa: N812
 from torch.nn.grad import conv2d_input
 
 CHANNELS = 64  # of the narrower side, from which on the gradient of the weight is faster so
-WIDE = 128 * 256  # channels of one side times those of the other, from which on all is
+WIDE = 128 * 128  # channels of one side times those of the other, from which on all is
 PIXELS = 2**12  # of all pictures, from which on it pays in training, where weights are turned at every step
 TOGETHER = 2**16  # numbers of a turned place that are in work at a time, so that they stay in the cache
 
@@ -65,8 +65,8 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     (count, _, height, width), (_, inner, outer) = x.shape, weight.shape
     rows, columns = height // 4, width // 4
     drawn = x.new_empty(count, rows, 4, columns, 4, outer)
-    most = _together(x, max(inner, outer))
-    for part, place in zip(x.split(most), drawn.split(most), strict=True):
+    pieces = _pieces(x, max(inner, outer))
+    for part, place in zip(x.chunk(pieces), drawn.chunk(pieces), strict=True):
         made = torch.bmm(_tiles(part), weight).view(6, 6, len(part), rows, columns, outer)
         half = made.new_empty(4, *made.shape[1:])
         _results(made.unbind(), half.unbind())
@@ -100,8 +100,8 @@ def _of_weight(x: Tensor, grad: Tensor) -> Tensor:
     """The gradient (o, i, 3, 3) of the weight, from the input (N, i, H, W) and the result's gradient (N, o, H, W)."""
     inner, outer = x.shape[1], grad.shape[1]
     places = x.new_zeros(36, outer, inner)
-    most = _together(x, max(inner, outer))
-    for part, beside in zip(x.split(most), grad.split(most), strict=True):
+    pieces = _pieces(x, max(inner, outer))
+    for part, beside in zip(x.chunk(pieces), grad.chunk(pieces), strict=True):
         pixels = beside.permute(0, 2, 3, 1).unflatten(2, (-1, 4)).unflatten(1, (-1, 4))  # (n, rows, 4, columns, 4, o)
         half = pixels.new_empty(6, 4, *pixels[:, :, 0, :, 0].shape)
         _spread(pixels.unbind(2), half.permute(0, 2, 3, 4, 1, 5).unbind())
@@ -111,9 +111,10 @@ def _of_weight(x: Tensor, grad: Tensor) -> Tensor:
     return (_weights().to(x).T @ places.flatten(1)).view(3, 3, outer, inner).permute(2, 3, 0, 1)
 
 
-def _together(x: Tensor, channels: int) -> int:
-    """How many pictures are in work at a time."""
-    return max(1, TOGETHER * 16 // (x[0, 0].numel() * channels))
+def _pieces(x: Tensor, channels: int) -> int:
+    """In how many pieces of about one size pictures (N, i, H, W) are worked on."""
+    most = max(1, TOGETHER * 16 // (x[0, 0].numel() * channels))
+    return -(-len(x) // most)
 
 
 def _tiles(x: Tensor) -> Tensor:
