@@ -64,15 +64,18 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(N, i, H, W), turned weights (36, i, o), bias (o,) -> (N, o, H, W), channels last in memory."""
     (count, _, height, width), (_, inner, outer) = x.shape, weight.shape
     rows, columns = height // 4, width // 4
-    drawn = x.new_empty(count, rows, 4, columns, 4, outer)
+    drawn = torch.empty(count, outer, height, width, memory_format=torch.channels_last)
+    pixels = drawn.permute(0, 2, 3, 1)
+    tiled = pixels.view(count, rows, 4, columns, 4, outer)
     pieces = _pieces(x, max(inner, outer))
-    for part, place in zip(x.chunk(pieces), drawn.chunk(pieces), strict=True):
+    for part, place in zip(x.chunk(pieces), tiled.chunk(pieces), strict=True):
         made = torch.bmm(_tiles(part), weight).view(6, 6, len(part), rows, columns, outer)
         half = made.new_empty(4, *made.shape[1:])
         _results(made.unbind(), half.unbind())
         _results(half.unbind(1), place.permute(2, 4, 0, 1, 3, 5).unbind(1))
-    pixels = drawn.view(count, height, width, outer)
-    return (pixels if bias is None else pixels.add_(bias)).permute(0, 3, 1, 2)
+    if bias is not None:
+        pixels.add_(bias)
+    return drawn
 
 
 class Convolution(torch.autograd.Function):
