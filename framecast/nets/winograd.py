@@ -64,7 +64,7 @@ def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
     """(N, i, H, W), turned weights (36, i, o), bias (o,) -> (N, o, H, W), channels last in memory."""
     (count, _, height, width), (_, inner, outer) = x.shape, weight.shape
     rows, columns = height // 4, width // 4
-    drawn = torch.empty(count, outer, height, width, memory_format=torch.channels_last)
+    drawn = torch.empty(count, outer, height, width, dtype=x.dtype, memory_format=torch.channels_last)
     pixels = drawn.permute(0, 2, 3, 1)
     tiled = pixels.view(count, rows, 4, columns, 4, outer)
     pieces = _pieces(x, max(inner, outer))
