@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 (the field's name for it)
 
-from framecast.nets.fused import conv, doubled, enlarging
+from framecast.nets.fused import doubled, enlarging
 
 
 def by_pixel(x: Tensor) -> Tensor:
@@ -61,7 +61,7 @@ class Residual(nn.Module):
         nn.init.zeros_(self.conv2.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        return conv(self.conv2, conv(self.conv1, self.norm(x), after="silu"), plus=x)
+        return x + self.conv2(F.silu(self.conv1(self.norm(x))))
 
 
 class Pyramid(nn.Module):

@@ -17,7 +17,7 @@ class Residual(nn.Module):
         self.skip = nn.Conv2d(i, o, 1) if i != o else nn.Identity()
 
     def forward(self, x: Tensor) -> Tensor:
-        y = conv(self.conv2, conv(self.conv1, x, after=0.01), after=0.01)
+        y = conv(self.conv2, conv(self.conv1, x, slope=0.01), slope=0.01)
         return conv(self.skip, x, plus=y) if isinstance(self.skip, nn.Conv2d) else y + x
 
 
@@ -34,7 +34,7 @@ class DepthConv(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         first = self.conv1[0]
         assert isinstance(first, nn.Conv2d)
-        y = conv(self.depth_conv, conv(first, x, after=0.01))
+        y = conv(self.depth_conv, conv(first, x, slope=0.01))
         beside = conv(self.adaptor, x) if isinstance(self.adaptor, nn.Conv2d) else x
         return conv(self.conv2, y, plus=beside)
 

@@ -1,8 +1,8 @@
 """Convolutions with what follows them in one pass (the activation, a sum, a gate) or comes before (enlarging).
 
 Ordinarily this is plain PyTorch. Inside `packing`, on CPUs with oneDNN, the weights are laid out for the processor once
-and not at every call, and what follows is done while the result is still in cache; wide 3 x 3 convolutions in float32
-are Winograd's.
+and not at every call, and what follows is done while the result is still in cache. 3 x 3 convolutions in float32 are
+Winograd's where that pays, in training too.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any, Literal
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -21,7 +21,6 @@ from framecast.nets import winograd
 # By layer, and by the precision and shape of its input: packed weights and biases, in one piece or halves.
 Packed = dict[tuple[Any, ...], list[tuple[Tensor, Tensor | None]]]
 Convolution = nn.Conv2d | nn.ConvTranspose2d
-Activation = float | Literal["silu"] | None
 mkldnn = torch.ops.mkldnn
 _packed: ContextVar[Packed | None] = ContextVar("packed", default=None)
 
@@ -39,24 +38,23 @@ def packing(packed: Packed) -> Iterator[None]:
         _packed.reset(token)
 
 
-def conv(layer: nn.Conv2d, x: Tensor, after: Activation = None, plus: Tensor | None = None) -> Tensor:
-    """after(layer(x)), or layer(x) + plus: (N, i, H, W) -> (N, o, H, W).
+def conv(layer: nn.Conv2d, x: Tensor, slope: float | None = None, plus: Tensor | None = None) -> Tensor:
+    """leaky_relu(layer(x), slope), or layer(x) + plus: (N, i, H, W) -> (N, o, H, W).
 
     Args:
         layer: with a bias, stride 1, zeros around.
         x: its input.
-        after: the slope of a leaky ReLU, or silu; None: no activation.
+        slope: of the leaky ReLU; None: no activation.
         plus: (N, o, H, W), added.
     """
     if not _fuses(x):
         y = _plain(layer, x)
-        if after is not None:
-            y = F.silu(y) if after == "silu" else F.leaky_relu(y, after, inplace=True)
+        y = y if slope is None else F.leaky_relu(y, slope, inplace=True)
         return y if plus is None else y + plus.to(y.dtype)
     x, ((weight, bias),) = _prepared(layer, x, 1)
     if plus is not None:
         return _with(layer, x, weight, bias, "add", plus.to(x.dtype))
-    return _alone(layer, x, weight, bias, after)
+    return _alone(layer, x, weight, bias, slope)
 
 
 def gate(layer: nn.Conv2d, x: Tensor, slope: float) -> Tensor:
@@ -148,12 +146,11 @@ def _plain(layer: Convolution, x: Tensor) -> Tensor:
     return winograd.Convolution.apply(x, layer.weight, layer.bias) if winograd.trains(layer, x) else layer(x)
 
 
-def _alone(layer: Convolution, x: Tensor, weight: Tensor, bias: Tensor | None, after: Activation) -> Tensor:
-    name = "leaky_relu" if isinstance(after, float) else "swish" if after else "none"
-    scalars = [after] if isinstance(after, float) else []
+def _alone(layer: Convolution, x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None) -> Tensor:
+    after = ("none", [], "") if slope is None else ("leaky_relu", [slope], "")
     if isinstance(layer, nn.ConvTranspose2d):
-        return mkldnn._convolution_transpose_pointwise(x, weight, bias, *_shape(layer), name, scalars, "")
-    return mkldnn._convolution_pointwise(x, weight, bias, *_shape(layer), name, scalars, "")
+        return mkldnn._convolution_transpose_pointwise(x, weight, bias, *_shape(layer), *after)
+    return mkldnn._convolution_pointwise(x, weight, bias, *_shape(layer), *after)
 
 
 def _with(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, how: str, other: Tensor) -> Tensor:
