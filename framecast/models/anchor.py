@@ -17,6 +17,8 @@ from framecast.models.base import Model, each, flat, timed
 from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, padded
 from framecast.values import Gaussian, Spec, Step, unit
 
+NEAR = (1.0, 4.0)  # how fast what tells that the given frame is near fades, per ten frames
+
 
 @dataclass(frozen=True)
 class Config:
@@ -73,8 +75,9 @@ class Anchor(Model):
         if kind == "picture":
             self.condition_net = Pyramid(shown, widths, self.patch, plain)
         elif kind == "vector":
-            self.memory_net = nn.GRU(self.condition_size + spec.condition.size, config.memory, batch_first=True)
-            self.condition_net = nn.Linear(config.memory + self.condition_size + spec.condition.size, sum(widths))
+            seen = self.condition_size + spec.condition.size + len(NEAR)
+            self.memory_net = nn.GRU(seen, config.memory, batch_first=True)
+            self.condition_net = nn.Linear(config.memory + seen, sum(widths))
         self.posterior_net = Posterior(spec, widths, self.patch, config.latent)
         self.latent = nn.Linear(config.latent, widths[-1])
         self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
@@ -122,9 +125,10 @@ class Anchor(Model):
         vectors = self.paired(state.before, self.standard(condition))
         size = self.spec.condition.size
         # Where steps are differences their sum is the place; sums over long clips are scaled to stay near one.
-        raw = vectors[..., :size] * 0.1
+        raw = F.pad(vectors[..., :size], (0, 1), value=1.0) * 0.1
         total = raw.cumsum(1) + (0 if state.total is None else state.total[:, None])
-        seen = torch.cat([vectors, total], -1)
+        near = torch.exp(-total[..., size:] * torch.tensor(NEAR, device=total.device))
+        seen = torch.cat([vectors, total[..., :size], near], -1)
         memory, last = self.memory_net(seen, state.memory)
         told = torch.cat([memory, seen], -1)
         state = State(state.frame, state.features, vectors[:, -1, size:], total[:, -1], last)
