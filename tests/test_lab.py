@@ -197,6 +197,7 @@ def test_the_default_network_s_checkpoint_is_the_course_s(tmp_path: Path, refere
     assert (start.epochs, start.lr, start.tfr, start.best) == (4, 1e-4, 0.7, 20.0)
 
 
+@pytest.mark.slow
 def test_going_on_is_the_same_run(trained: Path, dance: Path, tmp_path: Path) -> None:
     """From the file of epoch 0: batches, noise, schedules and moments are those of the run that was not stopped."""
     shutil.copytree(trained / "store", tmp_path / "store")

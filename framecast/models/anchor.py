@@ -39,7 +39,7 @@ class Config:
 
 @dataclass
 class State:
-    """The given frame and its features by level, finest first, and where the vectors have come to."""
+    """The given frame and its features by level, finest first, and where the vectors (and time) have come to."""
 
     frame: Tensor
     features: list[Tensor]
@@ -125,7 +125,7 @@ class Anchor(Model):
         vectors = self.paired(state.before, self.standard(condition))
         size = self.spec.condition.size
         # Where steps are differences their sum is the place; sums over long clips are scaled to stay near one.
-        raw = F.pad(vectors[..., :size], (0, 1), value=1.0) * 0.1
+        raw = F.pad(vectors[..., :size], (0, 1), value=1.0) * 0.1  # the last one counts frames
         total = raw.cumsum(1) + (0 if state.total is None else state.total[:, None])
         near = torch.exp(-total[..., size:] * torch.tensor(NEAR, device=total.device))
         seen = torch.cat([vectors, total[..., :size], near], -1)
