@@ -144,6 +144,7 @@ def test_effects_are_taken_seed_by_seed_all_else_equal() -> None:
     assert effects.effects([cell("mse", "none", 10.0), cell("mse", "ramp", 11.0)]) == []
 
 
+@pytest.mark.slow
 def test_the_shipped_studies_can_be_planned(tmp_path: Path) -> None:
     for file in command.RECIPES.glob("*.yaml"):
         asked = {**command_train.read_config(file), "data": "x"}
