@@ -132,8 +132,8 @@ def test_vectors_of_scattered_clips_are_all_that_came_before(coded_stores: dict[
 def test_scattered_clips_with_vectors_are_half_near(write_store: WriteStore, tmp_path: Path) -> None:
     """What comes next matters most; drawn evenly, one frame in thirty-three would be among the next three."""
     long = {"train": [coded("vector", 0, 100)]}
-    batches = Batches(write_store(tmp_path / "long", Spec(8, 8, 3, CONDITIONS["vector"]), long), "train", 8, 3)
-    batches.sampling = "scattered"
+    store = write_store(tmp_path / "long", Spec(8, 8, 3, CONDITIONS["vector"]), long)
+    batches = Batches(store, "train", 8, 3, sampling="scattered")
     later = np.concatenate([batches[k].times[:, 1:].numpy().ravel() for k in range(60)])
     assert 0.1 < (later <= 3).mean() < 0.5
     assert (later > 70).mean() > 0.05

@@ -55,7 +55,7 @@ def test_wide_convolutions_go_by_tiles(count: int, side: tuple[int, int]) -> Non
     norm.running_mean.normal_(), norm.running_var.uniform_(0.5, 2)
     x = torch.randn(count, 256, *side)
     assert winograd.fits(layer, x)
-    assert winograd.wide(layer.weight)
+    assert winograd.is_wide(layer.weight)
     with torch.no_grad():
         wanted = F.leaky_relu(norm(layer(x)), 0.2)
         for form in (x, x.contiguous(memory_format=torch.channels_last)):
@@ -71,11 +71,11 @@ def test_training_by_tiles_is_training(inner: int, outer: int) -> None:
     """Results and gradients, of several pieces and at the edges, by the plain convolution in double precision."""
     torch.manual_seed(0)
     layer = nn.Conv2d(inner, outer, 3, padding=1)
-    assert winograd.wide(layer.weight) == (inner == 128)
+    assert winograd.is_wide(layer.weight) == (inner == 128)
     for form in (torch.contiguous_format, torch.channels_last):
         x = torch.randn(21, inner, 8, 28).contiguous(memory_format=form).requires_grad_()
         given = torch.randn(21, outer, 8, 28).contiguous(memory_format=form)
-        assert winograd.trains(layer, x)
+        assert winograd.pays_in_training(layer, x)
         found = conv(layer, x, slope=0.2)
         got = torch.autograd.grad(found, [x, layer.weight, layer.bias], given)
         exact = copy.deepcopy(layer).double()
@@ -106,7 +106,7 @@ def test_other_convolutions_do_not(layer: nn.Module, x: torch.Tensor) -> None:
 
 def test_bf16_is_never_by_tiles() -> None:
     layer, x = nn.Conv2d(64, 64, 3, padding=1), torch.ones(1, 64, 64, 64)
-    assert winograd.trains(layer, x)
+    assert winograd.pays_in_training(layer, x)
     with torch.autocast("cpu", torch.bfloat16):
         assert not winograd.fits(layer, x)
 

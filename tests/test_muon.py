@@ -17,8 +17,8 @@ def test_steps_are_about_orthogonal() -> None:
         assert values.max() < 1.3
 
 
-@pytest.mark.parametrize("spread", [1, 3, 6])
-def test_steps_are_those_of_the_published_rounds(spread: int) -> None:
+@pytest.mark.parametrize(("spread", "bound"), [(1, 1e-5), (3, 1e-3), (6, 1e-3)])
+def test_steps_are_those_of_the_published_rounds(spread: int, bound: float) -> None:
     """Jordan's rounds as he writes them, in double precision, on singular values that span `spread` powers of ten."""
     random = torch.Generator().manual_seed(0)
     u, _, v = torch.linalg.svd(torch.randn(3, 16, 40, generator=random, dtype=torch.float64), full_matrices=False)
@@ -29,7 +29,7 @@ def test_steps_are_those_of_the_published_rounds(spread: int) -> None:
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
     for given, wanted in ((matrices, x), (matrices.mT, x.mT)):
         error = (orthogonal(given.float()) - wanted).norm() / wanted.norm()
-        assert error < 1e-3
+        assert error < bound
 
 
 def test_the_rest_is_adamw() -> None:

@@ -17,7 +17,7 @@ from framecast.models.base import Model, each, flat, timed
 from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, padded
 from framecast.values import Gaussian, Spec, Step, unit
 
-NEAR = (1.0, 4.0)  # how fast what tells that the given frame is near fades, per ten frames
+NEAR = (1.0, 4.0)  # exp(-rate t / 10) of each rate tells how near frame t is to the given one
 
 
 @dataclass(frozen=True)

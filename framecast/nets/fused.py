@@ -76,7 +76,7 @@ def normed(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor, slope: float | N
     """
     if not _fuses(x) or norm.training:
         y = norm(_plain(layer, x))
-    elif winograd.fits(layer, x) and winograd.wide(layer.weight):
+    elif winograd.fits(layer, x) and winograd.is_wide(layer.weight):
         y = _by_tiles(layer, norm, x)
     else:
         x, ((weight, bias),) = _prepared(layer, x, 1, norm)
@@ -143,7 +143,10 @@ def _fuses(x: Tensor) -> bool:
 
 
 def _plain(layer: Convolution, x: Tensor) -> Tensor:
-    return winograd.Convolution.apply(x, layer.weight, layer.bias) if winograd.trains(layer, x) else layer(x)
+    """layer(x), with gradients by tiles where those are faster."""
+    if winograd.pays_in_training(layer, x):
+        return winograd.Convolution.apply(x, layer.weight, layer.bias)
+    return layer(x)
 
 
 def _alone(layer: Convolution, x: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None) -> Tensor:
@@ -159,12 +162,12 @@ def _with(layer: nn.Conv2d, x: Tensor, weight: Tensor, bias: Tensor | None, how:
 
 
 def _by_tiles(layer: Convolution, norm: nn.BatchNorm2d, x: Tensor) -> Tensor:
-    """norm(layer(x)) by Winograd's convolution, whose weights a rollout turns once."""
+    """norm(layer(x)) by Winograd's convolution, whose filters a rollout transforms once."""
     packed, key = _packed.get(), (layer, "by tiles")
     assert packed is not None and layer.bias is not None
     if key not in packed:
         weight, bias = scaled(layer.weight.detach(), layer.bias.detach(), norm, False)
-        packed[key] = [(winograd.turned(weight).mT.contiguous(), bias)]
+        packed[key] = [(winograd.transformed_filter(weight).mT.contiguous(), bias)]
     ((weight, bias),) = packed[key]
     assert bias is not None
     return winograd.convolve(x, weight, bias)
