@@ -16,12 +16,18 @@ from framecast.data import Batches
 from framecast.memory import keep_freed
 from framecast.models.base import Model
 from framecast.objective import Objective
-from framecast.rollout import autocast, drawn_frames, walk
+from framecast.rollout import autocast, drawn_frames, gains_from_bf16, walk
 from framecast.store import Store
 
 Sides = dict[str, Callable[[], int]]  # each does some work and returns its frames
 PLAIN = "plain"  # how the names of the reference's sides begin
 _sides: Sides = {}  # of this process
+
+
+def results_file(name: str) -> Path:
+    """Where a benchmark's result belongs: processors with bf16 and without have a file each."""
+    kind = "" if gains_from_bf16(torch.device("cpu")) else "_float32"
+    return Path(__file__).parent / "results" / f"{name}{kind}.json"
 
 
 def alternate(

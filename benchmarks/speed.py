@@ -1,6 +1,6 @@
 """Speed and memory of framecast beside the plain transcription of system A's loop, both sides alternating in one run.
 
-    python benchmarks/speed.py [--rounds 7] [--out benchmarks/results/speed.json]
+    python benchmarks/speed.py [--rounds 7] [--out FILE]
 
 The reference is `reference_pose_cvae.py`: batch 2, 16 frames, fp32, both encoders at every step. Every ratio is the
 median of the rounds' ratios, as machines are shared and noisy. framecast's sides run in a process set up as its command
@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import reference_pose_cvae as reference
 import torch
-from alternating import Sides, alternate, output_of, ratios, stepping
+from alternating import Sides, alternate, output_of, ratios, results_file, stepping
 from torch.profiler import ProfilerActivity, profile
 
 from framecast import models
@@ -58,7 +58,7 @@ PAIRS = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=7)
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "speed.json")
+    parser.add_argument("--out", type=Path, default=results_file("speed"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         store = pack("dancer", {"train": 1000, "val": 64, "test": 0}, Path(scratch) / "store")

@@ -1,6 +1,6 @@
 """Speed of framecast's `svg` and `latent` beside the plain transcription of SVG's loop, alternating in one run.
 
-    python benchmarks/speed_svg.py [--rounds 5] [--out benchmarks/results/speed_svg.json]
+    python benchmarks/speed_svg.py [--rounds 5] [--out FILE]
 
 The reference is `reference_svg.py`: VGG64, fp32, an encoder call for every frame that is read. Both sides train on 8
 clips of 12 frames (2 given), the truth fed throughout; only framecast's side reads its batches from a store. Its latent
@@ -32,7 +32,7 @@ from pathlib import Path
 import numpy as np
 import reference_svg as reference
 import torch
-from alternating import Sides, alternate, middle, output_of, ratios, stepping
+from alternating import Sides, alternate, middle, output_of, ratios, results_file, stepping
 from PIL import Image
 
 from framecast import models
@@ -66,7 +66,7 @@ def main() -> None:
     parser.add_argument("--samples", type=int, default=100, help="that framecast draws (default: 100)")
     parser.add_argument("--plain-samples", type=int, default=4, help="that the plain loop draws (default: 4)")
     parser.add_argument("--sequences", type=int, default=200, help="that are packed (default: 200)")
-    parser.add_argument("--out", type=Path, default=Path(__file__).parent / "results" / "speed_svg.json")
+    parser.add_argument("--out", type=Path, default=results_file("speed_svg"))
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)

@@ -37,6 +37,10 @@ def spec_of(kind: Kind, height: int = 16, width: int = 24, channels: int = 3) ->
     return Spec(height, width, channels, condition[kind])
 
 
+LEARNING = [(n, k) for n, k in TAKEN if list(models.build(spec_of(k), n, SMALL.get(n, {})).parameters())]
+every_learning_model = pytest.mark.parametrize(("name", "kind"), LEARNING)
+
+
 def weighted(name: str, spec: Spec, seed: int) -> Model:
     """The model with weights that are nowhere zero (fresh ones hide what a zero layer stands before), in eval mode."""
     torch.manual_seed(seed)

@@ -13,8 +13,8 @@ from contract import (
     KINDS,
     REFUSED,
     SMALL,
-    TAKEN,
     clip_of,
+    every_learning_model,
     every_model,
     made,
     noise_of,
@@ -188,7 +188,7 @@ def test_several_frames_can_be_given(name: str, kind: Kind) -> None:
     assert drawn.shape == (1, 4, 3, 16, 24)
 
 
-@pytest.mark.parametrize(("name", "kind"), [(n, k) for n, k in TAKEN if list(made(n, spec_of(k)).parameters())])
+@every_learning_model
 def test_a_gradient_reaches_every_parameter(name: str, kind: Kind) -> None:
     model = made(name, spec_of(kind)).train()
     for forced in (None, some_forced(3, 4)):
