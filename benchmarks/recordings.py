@@ -38,9 +38,9 @@ def main() -> None:
         if not store.exists():
             command("pack", source, str(options.recordings / name), *asked, "--out", str(store))
         runs = []
-        for model, clip in (("anchor", "9"), ("pose_cvae", "8")):
+        for model, shorter in (("anchor", []), ("pose_cvae", ["--clip_length", "8"])):
             runs.append(options.work / f"{name}-{model}")
-            made = ["--data", str(store), "--out", str(runs[-1]), "--model", model, "--clip_length", clip]
+            made = ["--data", str(store), "--out", str(runs[-1]), "--model", model, *shorter]
             command("train", *made, "--minutes", str(options.minutes), "--val_frames", "30")
         scored = options.work / f"{name}-result"
         command("evaluate", *map(str, runs), "--data", str(store), "--split", "val", "--out", str(scored))

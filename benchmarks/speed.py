@@ -108,11 +108,11 @@ def sides(store: Store) -> Sides:
         return reference.predict(plain, still.contiguous(), moving.contiguous()).shape[1]
 
     cvae, anchor = trained("pose_cvae"), trained("anchor")
-    scattered = Batches(store, "train", 4, 9, sampling="scattered")
+    scattered = Batches(store, "train", 4, 4, sampling="scattered")  # as in its recipe
     return {
         "plain forced": lambda: plain_trains(True),
         "pose_cvae forced": lambda: cvae(Batches(store, "train", 2, 16), True),
-        "anchor trains": lambda: sum(anchor(scattered, True) for _ in range(8)),
+        "anchor trains": lambda: sum(anchor(scattered, True) for _ in range(16)),
         "plain free": lambda: plain_trains(False),
         "pose_cvae free": lambda: cvae(Batches(store, "train", 2, 16), False),
         "plain predicts": plain_predicts,
