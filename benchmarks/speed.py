@@ -28,6 +28,7 @@ from alternating import Sides, alternate, output_of, ratios, results_file, stepp
 from torch.profiler import ProfilerActivity, profile
 
 from framecast import models
+from framecast.commands.train import load_recipe
 from framecast.data import Batches
 from framecast.objective import Objective
 from framecast.packing import pack
@@ -110,8 +111,10 @@ def sides(store: Store) -> Sides:
         return reference.predict(plain, still.contiguous(), moving.contiguous()).shape[1]
 
     cvae, anchor = trained("pose_cvae"), trained("anchor")
-    # As in its recipe, which learns most in a minute; and longer clips, which have more frames a second and learn less.
-    short, long = (Batches(store, "train", 4, frames, sampling="scattered") for frames in (4, 9))
+    # Clips as its recipe has them, which learn most in a minute; and long ones, which have more frames a second.
+    recipe, sampling = load_recipe("anchor"), models.find("anchor").sampling
+    short = Batches(store, "train", recipe["batch_size"], recipe["clip_length"], sampling=sampling)
+    long = Batches(store, "train", recipe["batch_size"], 9, sampling=sampling)
     return {
         "plain forced": lambda: plain_trains(True),
         "pose_cvae forced": lambda: cvae(Batches(store, "train", 2, 16), True),

@@ -19,8 +19,9 @@ import numpy as np
 from framecast.atomic import replacing
 from framecast.metrics.frame import ends
 from framecast.metrics.interval import bootstrap
+from framecast.scoring import copy_first, measured, not_given
 from framecast.sources._files import FaultyFileError
-from framecast.submission import copy_first, measured, not_given, read_submission
+from framecast.submission import read_submission
 
 BASELINE = "copying the first frame"
 PLACES = ".csv, or a folder with submission.csv in it"

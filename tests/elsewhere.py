@@ -2,7 +2,7 @@
 
 Its tensors say that they lie on `DEVICE` and compute on the CPU, so results are those of the CPU. Each operation is
 seen (`__torch_dispatch__`) and refused where tensors of both devices meet in it, but for what a GPU takes too: numbers
-without dimensions, indices, and copies from one to the other.
+without dimensions, copies from one to the other, and indices of the CPU into tensors of `DEVICE`.
 """
 
 from __future__ import annotations
@@ -19,7 +19,8 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves, tree_map
 
 DEVICE = torch.device("meta")  # the one name that torch has no kernels for and starts nothing up for
-MIXED = ("aten::_to_copy", "aten::copy_", "aten::index", "aten::index_put", "aten::_index_put_impl_")
+COPIES = {"aten::_to_copy", "aten::copy_"}
+INDEXED = {"aten::index", "aten::index_put", "aten::index_put_", "aten::_index_put_impl_"}
 RECURRENT = ("gru", "lstm")  # they change their inputs' shapes in place, behind what is seen here
 
 
@@ -114,7 +115,12 @@ class _Functions(TorchFunctionMode):
 
 def _run(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
     name, asked = func._schema.name, kwargs.get("device")
-    far = isinstance(args[0], Far) if name.startswith(MIXED) else _met(func, args, kwargs)
+    if name in COPIES:
+        far = isinstance(args[0], Far)
+    elif name in INDEXED and isinstance(args[0], Far):
+        far = _met(func, (args[0], *args[2:]), kwargs)  # where they lie does not matter, as on a GPU
+    else:
+        far = _met(func, args, kwargs)
     if asked is not None:
         far = _is_far(asked)
         kwargs = {**kwargs, "device": torch.device("cpu")}

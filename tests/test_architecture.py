@@ -19,7 +19,7 @@ ORDER = (
     "atomic", "memory", "progress", "journal", "values", "sources", "store", "export", "packing", "data", "nets",
     "schedules", "objective", "models", "rollout", "checkpoint", "predictor", "training", "metrics",
     "selftest", "protocols", "evaluate", "results", "perception", "diagnose", "drift", "compare", "study", "effects",
-    "submission", "board", "report", "serve", "lab", "commands", "cli",
+    "submission", "scoring", "board", "report", "serve", "lab", "commands", "cli",
 )  # fmt: skip
 # Doors that are walled up although the order would let them stand.
 CLOSED = {

@@ -19,7 +19,8 @@ from framecast.board import Row as Scored
 from framecast.cli import main
 from framecast.metrics.interval import bootstrap
 from framecast.report.board import page, write_page
-from framecast.submission import read_submission, score, write_submission
+from framecast.scoring import score
+from framecast.submission import read_submission, write_submission
 
 H, W, T = 12, 16, 7
 SIZES = ["--size", f"{H}x{W}", "--length", str(T)]

@@ -15,8 +15,9 @@ from PIL import Image
 from recordings import noise
 
 from framecast.cli import main
+from framecast.scoring import channels_of, not_given, score, truth_of
 from framecast.sources._files import FaultyFileError
-from framecast.submission import BLOCK, channels_of, not_given, read_submission, score, truth_of, write_submission
+from framecast.submission import BLOCK, read_submission, write_submission
 
 H, W, T = 12, 16, 5
 

@@ -41,20 +41,20 @@ def run(arguments: list[str]) -> int:
 
 def score(options: Any) -> list[Any]:
     """Reads, checks, scores, prints and writes."""
-    from framecast import submission
+    from framecast import scoring, submission
     from framecast.values import size_of
 
     size = size_of(options.size) or (32, 64)
-    channels = submission.channels_of(submission.values_of(options.submission), size)
-    truth = submission.truth_of(options.truth, size, channels, options.length)
-    submission.whole_sequences("truth", len(truth), options.length)
+    channels = scoring.channels_of(submission.values_of(options.submission), size)
+    truth = scoring.truth_of(options.truth, size, channels, options.length)
+    scoring.whole_sequences("truth", len(truth), options.length)
     rows = submission.read_submission(options.submission, truth.shape)
-    scored = submission.score(rows, truth, size, options.length)
+    scored = scoring.score(rows, truth, size, options.length)
     shape = f"{channels} x {size[0]} x {size[1]}"
     print(f"{options.submission}: {len(scored)} sequences of {options.length} frames ({shape}), no fault")
     show(scored)
     print(f"Mean of the PSNR of {options.length - 1} frames: the first one of a sequence was given and does not count.")
-    for note in submission.not_given(one.given for one in scored):
+    for note in scoring.not_given(one.given for one in scored):
         print(f"Note: {note}")
     if options.out:
         print(f"Every frame's numbers are in {write(Path(options.out), scored, options)}")
@@ -65,15 +65,15 @@ def board(options: Any) -> None:
     """All hand-ins of a folder: ranked, printed, and written as a page with a .csv beside it."""
     from datetime import datetime
 
-    from framecast import board, progress, submission
+    from framecast import board, progress, scoring
     from framecast.report.board import write_page
     from framecast.values import size_of
 
     size = size_of(options.size) or (32, 64)
     board.hand_ins(Path(options.board))  # an empty folder is said before a truth is read
-    truth = submission.truth_of(options.truth, size, length=options.length)
-    submission.channels_of(truth.shape[1], size)
-    submission.whole_sequences("truth", len(truth), options.length)
+    truth = scoring.truth_of(options.truth, size, length=options.length)
+    scoring.channels_of(truth.shape[1], size)
+    scoring.whole_sequences("truth", len(truth), options.length)
     made = datetime.now().astimezone().strftime("%Y-%m-%d %H:%M %Z")
     with progress.bar("hand-ins", " files") as update:
         made_of = (Path(options.board), truth, size, options.length, made, update, [Path(options.truth)])
