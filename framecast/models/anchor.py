@@ -15,6 +15,7 @@ from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, flat, timed
 from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, padded
+from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
 
 NEAR = (1.0, 4.0)  # exp(-rate t / 10) of each rate tells how near frame t is to the given one
@@ -39,12 +40,12 @@ class Config:
 
 @dataclass
 class State:
-    """The given frame and its features by level, finest first, and where the vectors (and time) have come to."""
+    """The given frame, its features by level, finest first; what vectors have come to, and frames since, (B, 1, 1)."""
 
     frame: Tensor
     features: list[Tensor]
-    before: Tensor | None = None
-    total: Tensor | None = None
+    past: Past | None = None
+    since: Tensor | None = None
     memory: Tensor | None = None
 
 
@@ -75,9 +76,10 @@ class Anchor(Model):
         if kind == "picture":
             self.condition_net = Pyramid(shown, widths, self.patch, plain)
         elif kind == "vector":
-            seen = self.condition_size + spec.condition.size + len(NEAR)
-            self.memory_net = nn.GRU(seen, config.memory, batch_first=True)
-            self.condition_net = nn.Linear(config.memory + seen, sum(widths))
+            told = told_size(spec.condition.size) + len(NEAR)
+            self.memory_net = nn.GRU(told, config.memory, batch_first=True)
+            size = (spec.height, spec.width)
+            self.condition_net = Points(told + config.memory, widths, size, self.patch)
         self.posterior_net = Posterior(spec, widths, self.patch, config.latent)
         self.latent = nn.Linear(config.latent, widths[-1])
         self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
@@ -92,7 +94,8 @@ class Anchor(Model):
         if condition is not None and self.spec.condition.kind == "picture":
             picture = self._padded(condition[:, -1])
         if condition is not None and self.spec.condition.kind == "vector":
-            state.before = self.standard(condition[:, -1])
+            state.past = Past.begun(self.standard(condition))
+            state.since = torch.zeros_like(state.past.newest[:, :1, None])
         state.features = self.anchor_net(frame if picture is None else torch.cat([frame, picture], 1))
         return state
 
@@ -121,20 +124,16 @@ class Anchor(Model):
         return state, Step(frames[..., : self.spec.height, : self.spec.width], cues.posterior)
 
     def _remember(self, state: State, condition: Tensor, times: Tensor) -> tuple[State, list[Tensor]]:
-        """Vectors (B, S, D) since the given frame -> features (B, T, w, 1, 1) by level, and the state after them."""
-        vectors = self.paired(state.before, self.standard(condition))
-        size = self.spec.condition.size
-        # Where steps are differences their sum is the place; sums over long clips are scaled to stay near one.
-        raw = F.pad(vectors[..., :size], (0, 1), value=1.0) * 0.1  # the last one counts frames
-        total = raw.cumsum(1) + (0 if state.total is None else state.total[:, None])
-        near = torch.exp(-total[..., size:] * torch.tensor(NEAR, device=total.device))
-        seen = torch.cat([vectors, total[..., :size], near], -1)
-        memory, last = self.memory_net(seen, state.memory)
-        told = torch.cat([memory, seen], -1)
-        state = State(state.frame, state.features, vectors[:, -1, size:], total[:, -1], last)
-        told = told.gather(1, times[..., None].expand(-1, -1, told.shape[-1]))
-        features = self.condition_net(told)[..., None, None]
-        return state, list(features.split(self.config.widths, 2))
+        """Vectors (B, S, D) since the given frame -> features (B, T, w, h, w) by level, and the state after them."""
+        assert state.past is not None and state.since is not None
+        past, told = state.past.told(self.standard(condition))
+        since = state.since + torch.arange(1, told.shape[1] + 1, device=told.device)[:, None]
+        near = torch.exp(-0.1 * since * torch.tensor(NEAR, device=told.device))
+        told = torch.cat([told, near], -1)
+        memory, last = self.memory_net(told, state.memory)
+        told = at(torch.cat([told, memory], -1), times)
+        state = State(state.frame, state.features, past, since[:, -1:], last)
+        return state, timed(self.condition_net(told.flatten(0, 1)), len(times))
 
     def _padded(self, pictures: Tensor) -> Tensor:
         return padded(unit(pictures), self.unit)

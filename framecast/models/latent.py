@@ -16,10 +16,8 @@ from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, timed
 from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
-from framecast.nets.points import Points
+from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
-
-LAGS = (0.3, 0.6, 0.8)  # what is commanded happens late: shares of the past in running means of the vectors
 
 
 @dataclass(frozen=True)
@@ -41,14 +39,12 @@ class Config:
 
 @dataclass
 class State:
-    """The last given frame, its features by level, y (B, S, h, w); of the vectors the newest, their sum and means."""
+    """The last given frame, its features by level, y (B, S, h, w), and what vectors have come to."""
 
     frame: Tensor
     features: list[Tensor]
     y: Tensor
-    before: Tensor | None = None
-    total: Tensor | None = None
-    late: Tensor | None = None
+    past: Past | None = None
 
 
 @dataclass
@@ -77,7 +73,7 @@ class Latent(Model):
         if kind == "picture":
             self.condition_net = Pyramid(shown, widths, self.patch, plain)
         elif kind == "vector":
-            told = self.condition_size + (1 + len(LAGS)) * spec.condition.size
+            told = told_size(spec.condition.size)
             self.condition_net = Points(told, widths, (spec.height, spec.width), self.patch)
         self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, [0, 0, 1])
         seen = widths[-1] // 2
@@ -101,10 +97,7 @@ class Latent(Model):
         y = self.begin(torch.cat([features[-1], seen, seen - earlier], 1)).float()
         if condition is None or kind != "vector":
             return State(last, features, y)
-        vectors = self.standard(condition)
-        first = vectors[:, :1].expand(-1, len(LAGS), -1)  # what was before is not known: as if it had always been so
-        late = running_means(vectors[:, : max(1, vectors.shape[1] - 1)], first)[:, -1]
-        return State(last, features, y, vectors[:, -1], torch.zeros_like(vectors[:, -1]), late)
+        return State(last, features, y, Past.begun(self.standard(condition)))
 
     def look(
         self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
@@ -113,15 +106,10 @@ class Latent(Model):
         if condition is not None and self.spec.condition.kind == "picture":
             cue.features = timed(self.condition_net(self._padded(condition.flatten(0, 1))), clips)
         elif condition is not None:
-            assert state.late is not None and state.total is not None
-            size, vectors = self.spec.condition.size, self.paired(state.before, self.standard(condition))
-            done = vectors[..., :size]  # what led to each frame
-            total = 0.1 * done.cumsum(1) + state.total[:, None]  # where steps are differences their sum is the place
-            late = running_means(done, state.late)
-            state = replace(state, before=vectors[:, -1, size:], total=total[:, -1], late=late[:, -1])
-            told = torch.cat([done, total, late.flatten(2), vectors[..., size:]], -1)
-            told = told.gather(1, times[..., None].expand(-1, -1, told.shape[-1]))
-            cue.features = timed(self.condition_net(told.flatten(0, 1)), clips)
+            assert state.past is not None
+            past, told = state.past.told(self.standard(condition))
+            state = replace(state, past=past)
+            cue.features = timed(self.condition_net(at(told, times).flatten(0, 1)), clips)
         if truth is not None:
             cue.seen = timed(self.seen_net(self._padded(truth.flatten(0, 1)))[-1], clips)
         return state, cue
@@ -150,20 +138,6 @@ class Latent(Model):
 
     def _padded(self, pictures: Tensor) -> Tensor:
         return padded(unit(pictures), self.unit)
-
-
-def running_means(vectors: Tensor, before: Tensor) -> Tensor:
-    """(B, T, D) -> (B, T, K, D): m_t = a m_{t-1} + (1 - a) v_t for each a of `LAGS`, from m (B, K, D) before them.
-
-    A robot is not where it is sent to but on its way. In PushT the agent's place follows from the actions within 1.8
-    pixels where only the last two are known, within 0.3 with two such means (linear fits).
-    """
-    lags = torch.tensor(LAGS, device=vectors.device)
-    since = torch.arange(vectors.shape[1], device=vectors.device)[:, None]
-    age = since[..., None] - since  # (T, S, 1)
-    shares = torch.where(age >= 0, (1 - lags) * lags ** age.clamp(min=0), 0.0)[..., None]  # (T, S, K, 1)
-    # Not as a product of matrices: bf16 would move the points by pixels.
-    return (shares * vectors[:, None, :, None]).sum(2) + (lags ** (since + 1))[..., None] * before[:, None]
 
 
 class Dynamics(nn.Module):
