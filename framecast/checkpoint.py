@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from framecast.rollout import channels_last
 from framecast.values import Condition, Spec
 
 OWN = "hyper_parameters"
+OLDER = "Was it made by another model, or an earlier framecast?"
 
 
 @dataclass
@@ -49,6 +51,10 @@ def read(path: str | Path) -> dict[str, Any]:
         ValueError: cut off, no checkpoint, or one that would execute code.
     """
     try:
+        if zipfile.is_zipfile(path):
+            with zipfile.ZipFile(path) as parts:  # torch compares no checksums
+                if damaged := parts.testzip():
+                    raise ValueError(f"{damaged} in it has other bytes than were written")
         data = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # of damaged bytes torch's reader makes errors of any kind
         reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
@@ -74,11 +80,12 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
     path = locate(run)
     data = read(path)
     if OWN in data:
-        made = data[OWN]
-        if not {"spec", "model", "config", "settings"} <= set(made):
-            raise ValueError(f"{path} was written by another program: its hyper parameters are not framecast's.")
+        made = _hyper_parameters(path, data)
         name, settings, step = made["model"], made["settings"], int(data.get("global_step", 0))
-        model = models.build(Spec.from_dict(made["spec"]), name, made["config"])
+        try:
+            model = models.build(Spec.from_dict(made["spec"]), name, made["config"])
+        except (KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"{path} does not say what its model is ({error!r}). Use an earlier one.") from None
         weights = {k.removeprefix("model."): v for k, v in data["state_dict"].items() if k.startswith("model.")}
     else:
         name, settings, step, weights = "pose_cvae", {}, 0, data["state_dict"]
@@ -88,6 +95,32 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
     fit(model, weights, path)
     model = channels_last(model.to(device)).eval()
     return Loaded(model, name, settings, step)
+
+
+def check_same(path: str | Path, made: Mapping[str, Any]) -> None:
+    """That a checkpoint is of the run which is to go on: same model, data and settings of the model.
+
+    Args:
+        path: of the checkpoint.
+        made: the hyper parameters of the run (see `TrainingModule`).
+
+    Raises:
+        ValueError: see `read`; or it is of another run, and what differs.
+    """
+    found = _hyper_parameters(path, read(path))
+    for key, what in (("model", "the model"), ("config", "the model's settings"), ("spec", "the data")):
+        if found[key] != made[key]:
+            raise ValueError(
+                f"{path} is of another run: {what} was {found[key]} and is {made[key]} here. A run goes on with its own"
+                " checkpoint, on the store it was trained on."
+            )
+
+
+def _hyper_parameters(path: str | Path, data: dict[str, Any]) -> dict[str, Any]:
+    made = data.get(OWN)
+    if not isinstance(made, dict) or not {"spec", "model", "config", "settings"} <= set(made):
+        raise ValueError(f"{path} was written by another program: its hyper parameters are not framecast's.")
+    return made
 
 
 def load_all(runs: Sequence[str | Path], device: str = "cpu") -> dict[str, Loaded]:
@@ -109,14 +142,19 @@ def load_all(runs: Sequence[str | Path], device: str = "cpu") -> dict[str, Loade
 def fit(model: models.Model, weights: dict[str, Any], path: str | Path) -> None:
     """Puts weights into a model. Raises ValueError naming the first that does not fit."""
     missing, extra = [], []
+    for name, weight in weights.items():
+        if isinstance(weight, torch.Tensor) and weight.is_floating_point() and not weight.isfinite().all():
+            raise ValueError(f"{path} holds NaN or infinite weights ({name}). Use an earlier one, or train again.")
     try:
         missing, extra = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
-        raise ValueError(f"{path} does not fit the model {model.name}: {lines[0] if lines else error}") from None
+        raise ValueError(
+            f"{path} does not fit the model {model.name}: {lines[0] if lines else error}. {OLDER}"
+        ) from None
     if missing or extra:
         what = f"lacks {missing[0]!r}" if missing else f"has an unknown {extra[0]!r}"
-        raise ValueError(f"{path} does not fit the model {model.name}: it {what}. Was it made by another model?")
+        raise ValueError(f"{path} does not fit the model {model.name}: it {what}. {OLDER}")
 
 
 def course_config(path: str | Path, weights: dict[str, Any]) -> dict[str, int]:

@@ -6,6 +6,7 @@ import ast
 import importlib
 import os
 import sys
+import threading
 from difflib import get_close_matches
 from pathlib import Path
 
@@ -71,6 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"framecast: there is no command {name!r}.{hint} There are: {', '.join(known)}.", file=sys.stderr)
         return 2
     keep_freed()
+    threading.excepthook = _of_thread
     try:
         return importlib.import_module(f"framecast.commands.{name}").run(rest) or 0
     except KeyboardInterrupt:
@@ -86,6 +88,12 @@ def main(arguments: list[str] | None = None) -> int:
         return 1
 
 
+def _of_thread(what: threading.ExceptHookArgs) -> None:
+    """A full disk is said once, by the main thread, and not by TensorBoard's too."""
+    if not isinstance(what.exc_value, OSError):
+        threading.__excepthook__(what)
+
+
 def _words(error: Exception) -> str:
     """An error as a sentence; what the system says of files gets their name and a way on."""
     if isinstance(error, PermissionError):
@@ -93,6 +101,8 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.errno == 28:
         where = f" while writing {error.filename}" if error.filename else ""
         return f"the disk is full{where}. Nothing half-written is left; make room and try again."
+    if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
+        return f"{error.filename} is a file, and a folder is to be made there. Give another --out, or remove it."
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}."
     return str(error)

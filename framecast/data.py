@@ -50,7 +50,8 @@ class Batches:
         lengths = np.maximum((lengths * self.partial).astype(np.int64), np.minimum(lengths, self.clip_length))
         if lengths.max() < self.clip_length:
             where = f"the longest {self.split} episode of {self.store.root} has {lengths.max()} frames"
-            raise ValueError(f"Clips of {self.clip_length} frames do not fit: {where}. Give a smaller --clip_length.")
+            hint = "Give a smaller --clip_length (--train_vi_len of Trainer.py)."
+            raise ValueError(f"Clips of {self.clip_length} frames do not fit: {where}. {hint}")
         # Every first frame that leaves room for a clip is equally likely, over all episodes.
         self._lengths = lengths
         self._room = np.cumsum(np.maximum(lengths - self.clip_length + 1, 0))

@@ -56,8 +56,8 @@ class Diagnosis:
                 f" {self.zero:.2f} with zeros: a gain of {gain:+.2f} dB"
             )
             if gain < 1:
-                lines.append("  hardly used: on robot pushing they are worth about 4 dB. Train longer, or look whether"
-                             " the vectors belong to these frames.")  # fmt: skip
+                lines.append("  hardly used (actions are worth about 4 dB on robot pushing). Train longer, or look"
+                             " whether the conditions belong to these frames.")  # fmt: skip
         if self.posterior is not None:
             lines.append(
                 f"latent: {sum(self.kl):.2f} nats a frame, {self.active} of {len(self.kl)} units active;"

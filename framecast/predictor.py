@@ -11,7 +11,7 @@ import torch
 
 from framecast import checkpoint
 from framecast.models.base import Model
-from framecast.rollout import CHUNK, as_bytes, roll
+from framecast.rollout import CHUNK, as_bytes, pick_device, roll
 from framecast.sources._pictures import resize
 from framecast.values import Spec, tensor
 
@@ -79,6 +79,8 @@ class Predictor:
         horizon = self._horizon(len(frames), conditions, horizon)
         if samples < 1:
             raise ValueError(f"samples is 1 or more, not {samples}.")
+        if seed < 0:
+            raise ValueError(f"seed is 0 or more, not {seed}.")
         given = len(frames)
 
         def pieces() -> Iterator[torch.Tensor | int]:
@@ -97,7 +99,7 @@ class Predictor:
     def _frames(self, frames: np.ndarray) -> np.ndarray:
         frames = np.asarray(frames)
         channels = self.spec.channels
-        if frames.ndim != 4 or frames.shape[-1] != channels or frames.dtype != np.uint8 or not len(frames):
+        if frames.ndim != 4 or frames.shape[-1] != channels or frames.dtype != np.uint8 or not frames.size:
             found = f"{frames.dtype} {frames.shape}"
             raise ValueError(f"Given frames are uint8 of shape (n, H, W, {channels}) with n >= 1, not {found}.")
         return resize(frames, (self.spec.height, self.spec.width))
@@ -127,9 +129,12 @@ class Predictor:
         if conditions.ndim != (4 if condition.kind == "picture" else 2) or conditions.shape[-1] != condition.size:
             raise ValueError(f"Conditions are, for every frame, a {condition}; these have shape {conditions.shape}.")
         if condition.kind == "picture":
-            if conditions.dtype != np.uint8:
-                raise ValueError(f"Condition pictures are uint8 0..255, not {conditions.dtype}.")
+            if conditions.dtype != np.uint8 or not conditions.size:
+                found = f"{conditions.dtype} {conditions.shape}"
+                raise ValueError(f"Condition pictures are uint8 0..255 of one pixel or more, not {found}.")
             return conditions
+        if conditions.dtype.kind not in "fiub":
+            raise ValueError(f"Conditions are numbers, not {conditions.dtype}.")
         with np.errstate(over="ignore"):
             conditions = conditions.astype(np.float32)
         rows = np.flatnonzero(~np.isfinite(conditions).all(1))
@@ -150,12 +155,12 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
 
     Args:
         run: the folder or .ckpt file.
-        device: `cpu` or `cuda`.
+        device: `cpu`, `cuda`, or `auto`: a GPU where there is one.
         size: H x W, for checkpoints of the course, which do not say it.
 
     Raises:
         FileNotFoundError: nothing is there.
-        ValueError: it is damaged, no checkpoint, or does not fit its model.
+        ValueError: it is damaged, no checkpoint, or does not fit its model; or there is no such device.
     """
-    loaded = checkpoint.load(run, device, size)
+    loaded = checkpoint.load(run, str(pick_device(device)), size)
     return Predictor(loaded.model, loaded.name, loaded.settings)

@@ -260,6 +260,20 @@ def channels_last(model: Model) -> Model:
     return model
 
 
+def pick_device(name: str) -> torch.device:
+    """The device of that name: `cpu`, `cuda`, or `auto`, a GPU where there is one.
+
+    Raises:
+        ValueError: another name, or there is none.
+    """
+    kind = name.split(":")[0]
+    if kind not in ("auto", "cpu", "cuda"):
+        raise ValueError(f"There is no device {name!r}. It is one of: auto, cpu, cuda.")
+    if kind == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name}: torch sees no GPU here. Take cpu, or auto.")
+    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if kind == "auto" else name)
+
+
 def autocast(device: torch.device) -> AbstractContextManager[Any]:
     """bf16 where the device gains from it: GPUs that have it, and CPUs with AVX-512 bf16 or AMX."""
     return torch.autocast(device.type, torch.bfloat16) if gains_from_bf16(device) else nullcontext()

@@ -13,6 +13,8 @@ from dataclasses import MISSING, dataclass, fields
 
 from framecast.values import nearest
 
+SHARES = ("ratio", "hold", "fall", "warmup")  # options that are shares of training
+
 
 @dataclass(frozen=True)
 class Progress:
@@ -200,6 +202,10 @@ def parse(text: str) -> Schedule:
         except ValueError:
             number = "whole number" if option in whole else "number"
             raise ValueError(f"{name}:{option} takes a {number}, not {value!r}.") from None
+        if option in SHARES and not 0 <= options[option] <= 1:
+            raise ValueError(f"{name}:{option} is a share of training, 0 to 1, not {value}.")
+        if option == "cycles" and options[option] < 1:
+            raise ValueError(f"{name}:{option} is 1 or more, not {value}.")
     return kind(**options)
 
 

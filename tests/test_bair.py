@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from framecast.packing import pack
 from framecast.sources._tfrecord import record_at, records, serialise_example, spans, write_records
 from framecast.sources.bair import Bair
 
@@ -262,6 +263,14 @@ def test_faults_of_folders(tmp_path: Path, fault: str) -> None:
     change(tmp_path / "train/traj_0_to_1.tfrecords/1")
     with pytest.raises((ValueError, FileNotFoundError), match=message):
         list(Bair(**options, val="0").episodes("train"))
+
+
+def test_faults_found_by_workers_come_through(tmp_path: Path) -> None:
+    options = write(tmp_path / "bair", "png", {"train/traj_0_to_1": known(0, 1)})
+    change, message = BAD_FOLDERS["a word"]
+    change(tmp_path / "bair/train/traj_0_to_1.tfrecords/1")
+    with pytest.raises(ValueError, match=message):
+        pack("bair", {**options, "val": "0"}, tmp_path / "store", workers=1)
 
 
 def test_faults_of_the_first_folder(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from PIL import Image
 
 from framecast import cli, models
 from framecast.packing import pack
+from framecast.report.film import read_film
 
 ROOT = Path(__file__).parent.parent
 SMALL_ANCHOR = ["--anchor.widths", "[8,8,16]", "--anchor.blocks", "[1,1,1]"]
@@ -86,6 +87,15 @@ FAULTS = {
     "predict {run} --data {robots} --split val --out f.gif": (1, "picture of 3 channels"),
     "predict {run} --data {dances} --split val --samples 0 --out f.gif": (1, "samples is 1 or more"),
     "predict {run} --out f.gif": (2, "give --data STORE, or --frames"),
+    "predict {run} --data {dances} --frames mine --out f.gif": (2, "give one or the other"),
+    "predict {run} --data {dances} --split val --context 0 --out f.gif": (1, "--context 0"),
+    "predict {run} --data {dances} --split val --seed -1 --out f.gif": (1, "seed is 0 or more"),
+    "predict {run} --data {dances} --split val --out {dances}": (1, "is a folder that exists already"),
+    "evaluate {run} --data {dances} --out {run}": (1, "exists already"),
+    "evaluate {run} --data {dances} --seed -1": (2, "--seed must be 0 or more"),
+    "pack dancer --out x --workers 0": (2, "--workers must be 1 or more"),
+    "synth dancer x --train 0 --val 0 --test 0": (1, "Nothing to draw"),
+    "train --data {dances} --out x --steps 3 --svg.z 0 --model svg": (1, "--svg.z is 1 or more"),
 }
 
 
@@ -112,6 +122,41 @@ def test_training_ends_with_what_was_learned(place: Path) -> None:
     assert {"psnr", "shuffled", "zero", "posterior", "kl", "active", "sigma", "implied", "of", "words"} == set(found)
     assert found["of"] == "1 val episodes, 3 frames of each"
     assert any("with another episode's" in line for line in found["words"])
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("optim: Adm", "--optim is one of Muon, AdamW, Adam, not 'Adm'. Did you mean 'Adam'?"),
+        ("schedule_unit: epochs", "--schedule_unit is one of step, epoch"),
+        ("steps: abc", "--steps takes a whole number"),
+        ("lr: fast", "--lr takes a number"),
+        ("conditions: maybe", "--conditions takes true or false"),
+        ("anchor: 5", "holds settings of that model"),
+        ("model: 5", "There is no model '5'"),
+    ],
+)
+def test_words_in_a_config_file_are_checked(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{line}\n")
+    command = ["train", "--data", str(place / "dances"), "--out", str(tmp_path / "x")]
+    try:
+        status = cli.main([*command, "--config", str(tmp_path / "mine.yaml")])
+    except SystemExit as leave:
+        status = leave.code
+    said = capsys.readouterr().err
+    assert status
+    assert words in said
+    assert not (tmp_path / "x").exists()
+
+
+def test_numbers_in_a_config_file_need_no_quotes(place: Path, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("beta: 0.5\nprecision: 32\nsteps: 1\nclip_length: 4\nvalidations: 0\n")
+    command = ["train", "--data", str(place / "dances"), "--out", str(tmp_path / "x"), "--val_frames", "2"]
+    assert cli.main([*command, "--config", str(tmp_path / "mine.yaml")]) == 0
+    kept = yaml.safe_load((tmp_path / "x" / "config.yaml").read_text())
+    assert (kept["beta"], kept["precision"]) == ("0.5", "32")
 
 
 def test_config_file_with_an_unknown_key(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -206,6 +251,25 @@ def test_predict_from_a_store_and_from_folders_draws_the_same(place: Path, tmp_p
     a, b = np.load(one)["frames"], np.load(two)["frames"]
     assert a.shape == (2, 11, 16, 32, 3)
     assert np.array_equal(a, b)
+
+
+def test_samples_are_the_same_in_films_of_their_own_and_in_one_array(place: Path, tmp_path: Path) -> None:
+    command = [
+        "predict",
+        str(place / "run-dances"),
+        "--data",
+        str(place / "dances"),
+        "--split",
+        "val",
+        "--samples",
+        "2",
+    ]
+    assert cli.main([*command, "--out", str(tmp_path / "all.npz")]) == 0
+    assert cli.main([*command, "--out", str(tmp_path / "one")]) == 0
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["all.npz", "one-0", "one-1"]
+    both = read_film(tmp_path / "all.npz")
+    for k in range(2):
+        assert np.array_equal(read_film(tmp_path / f"one-{k}"), both[k])
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".mp4", ".webp", ""])

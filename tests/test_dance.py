@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import pickle
+import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 from recordings import encode, noise
 
 from framecast.sources.dance import CHUNK, Dance
@@ -133,6 +135,25 @@ def test_dance_given_frame_must_be_the_first_label(dance: Path):
     (dance / "test/test_img/1/frame0.png").rename(dance / "test/test_img/1/frame5.png")
     with pytest.raises(ValueError, match="test_img/1/frame5.png is not one of the first labels.*rename"):
         Dance(str(dance)).parts("test")
+
+
+def test_sixteen_bits_a_pixel_become_eight(dance: Path) -> None:
+    source, path = Dance(str(dance), size="8x16"), dance / "train/train_label/frame3.png"
+    shades = noise(8, 16, 1)[:, :, 0]
+    Image.fromarray(shades.astype(np.uint16) * 257).save(path)
+    seen = source.read(source.parts("train")[0])
+    assert seen.condition is not None
+    assert np.array_equal(seen.condition[3], np.repeat(shades[:, :, None], 3, 2))
+
+
+def test_a_picture_of_impossible_size_is_named(dance: Path) -> None:
+    source, path = Dance(str(dance)), dance / "train/train_label/frame3.png"
+    whole = bytearray(path.read_bytes())
+    whole[16:24] = (30000).to_bytes(4, "big") * 2  # width and height in the header
+    whole[29:33] = zlib.crc32(whole[12:29]).to_bytes(4, "big")
+    path.write_bytes(bytes(whole))
+    with pytest.raises(ValueError, match="frame3.png is not a readable picture"):
+        source.read(source.parts("train")[0])
 
 
 def test_dance_faults_of_pictures(dance: Path):

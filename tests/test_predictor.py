@@ -135,7 +135,12 @@ def vectors(bad: float) -> np.ndarray:
         ("vector", pixels(4, 16, 24, 3), {}, "these have shape"),
         ("picture", np.zeros((4, 3)), {}, r"a picture of 3 channels; these have shape \(4, 3\)"),
         ("picture", pixels(4, 16, 24, 1), {}, "these have shape"),
-        ("picture", np.zeros((4, 16, 24, 3)), {}, "Condition pictures are uint8 0..255, not float64"),
+        (
+            "picture",
+            np.zeros((4, 16, 24, 3)),
+            {},
+            "uint8 0..255 of one pixel or more, not float64",
+        ),
         ("vector", vectors(np.nan), {}, r"NaN or infinite number, in row 41 \(from 0\) of 50"),
         ("vector", vectors(-np.inf), {}, "NaN or infinite number, in row 41"),
         ("vector", vectors(1e300), {}, "NaN or infinite number, in row 41"),

@@ -73,8 +73,16 @@ class Many(Tiny):
 class Endless(Tiny):
     action_space = spaces.Box(-np.inf, np.inf, (2,))
 
-for kind, options in ((Tiny, {}), (Keys, {}), (Whole, {}), (Blind, {}), (Vague, {}), (Many, {}), (Endless, {})):
-    gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=5, kwargs=options)
+class Glless(Tiny):
+    def render(self):
+        raise RuntimeError("no GL here")
+
+class Stuck(Tiny):
+    def step(self, action):
+        raise RuntimeError("a joint broke")
+
+for kind in (Tiny, Keys, Whole, Blind, Vague, Many, Endless, Glless, Stuck):
+    gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=5)
 gymnasium.register("Short-v0", entry_point=Tiny, kwargs={"ends": True})
 gymnasium.register("Moody-v0", entry_point=Tiny, kwargs={"moody": True})
 """
@@ -209,11 +217,24 @@ def test_workers_record_the_same(tmp_path: Path) -> None:
         ({"env": "tiny_env:Vague-v0"}, r"Vague-v0 renders list; a frame must be uint8"),
         ({"env": "tiny_env:Many-v0"}, r"takes actions of MultiBinary\(3\); only Box and Discrete"),
         ({"env": "tiny_env:Endless-v0"}, "takes actions of Box.*without bounds"),
+        ({"env": "tiny_env:Glless-v0"}, r"Glless-v0 does not render \(RuntimeError: no GL here\). .*MUJOCO_GL"),
     ],
 )
 def test_faults(options: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         Gym(**{"env": "tiny_env:Tiny-v0", **options}).spec()
+
+
+@pytest.mark.parametrize(
+    ("env", "message"),
+    [
+        ("Stuck-v0", r"Stuck-v0, episode 0, frame 1: its step fails \(RuntimeError: a joint broke\)"),
+        ("Endless-v0", "without bounds"),
+    ],
+)
+def test_faults_while_recording(env: str, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        Gym(f"tiny_env:{env}", episodes=1, steps=3).parts("train")
 
 
 @pytest.mark.parametrize(("module", "env"), [("gymnasium", "tiny_env:Tiny-v0"), ("gym_pusht", "pusht")])

@@ -25,3 +25,5 @@ def test_split_patterns():
         split_of(names, "x*", None)
     with pytest.raises(ValueError, match="nothing is left to train on"):
         split_of(names, None, "*")
+    with pytest.raises(ValueError, match="nothing is left for val"):
+        split_of(names, "task_3", "task_3")

@@ -203,11 +203,51 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
         ({"beta": "cyclicla"}, "--beta: .*Did you mean 'cyclical'"),
         ({"tfr": "linear:form_epoch=3"}, "--tfr: .*from_epoch"),
         ({"objective": "calibratd"}, "Did you mean 'calibrated'"),
+        ({"beta": "-1"}, "--beta is 0 or more; -1 goes from -1 to -1"),
+        ({"beta": "cyclical:cycles=0"}, "--beta: cyclical:cycles is 1 or more"),
+        ({"beta": "monotonic:ratio=-1"}, "--beta: monotonic:ratio is a share of training, 0 to 1"),
+        ({"tfr": "2"}, "--tfr is 0 to 1; 2 goes from 2 to 2"),
+        ({"clip_norm": -1.0}, "--clip_norm is 0 or more"),
+        ({"weight_decay": -1.0}, "--weight_decay is 0 or more"),
+        ({"validations": -1}, "--validations is 0 or more"),
+        ({"val_frames": 0}, "--val_frames must be above 0"),
+        ({"val_episodes": 0}, "--val_episodes must be above 0"),
     ],
 )
 def test_settings_that_cannot_be(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         run.check(settings(**changes), "anchor")
+
+
+@pytest.mark.parametrize(
+    ("model", "config", "words"),
+    [
+        ("svg", {"z": 0}, r"--svg\.z is 1 or more, not 0"),
+        ("latent", {"state": 0}, r"--latent\.state is 1 or more"),
+        ("anchor", {"widths": []}, r"--anchor\.widths is a list of numbers of 1 or more, not \[\]"),
+        ("anchor", {"widths": [8, -1, 8]}, r"--anchor\.widths is a list"),
+        ("anchor", {"widths": [8, 8], "blocks": [1, 1, 1]}, "a number for each level"),
+        ("pose_cvae", {"N_dim": 2}, "N_dim of pose_cvae is 4 or more, not 2"),
+    ],
+)
+def test_models_that_cannot_be(store: Store, tmp_path: Path, model: str, config: dict[str, Any], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        run.fit(store, settings(), model, config, tmp_path / "run", quiet=True, resolved={"model": model})
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_run_goes_on_with_its_own_checkpoint_only(store: Store, tmp_path: Path) -> None:
+    fit(store, "anchor", tmp_path / "run", settings(steps=1))
+    path = tmp_path / "run/checkpoints/last.ckpt"
+    data = checkpoint.read(path)
+    made = data["hyper_parameters"]
+    for key, other in (("model", "latent"), ("config", {**made["config"], "latent": 3}), ("spec", {"height": 8})):
+        torch.save({**data, "hyper_parameters": {**made, key: other}}, path)
+        with pytest.raises(ValueError, match=r"last\.ckpt is of another run: .* was "):
+            fit(store, "anchor", tmp_path / "run", settings(steps=2), resume=True)
+    torch.save({"state_dict": {}}, path)
+    with pytest.raises(ValueError, match="written by another program"):
+        fit(store, "anchor", tmp_path / "run", settings(steps=2), resume=True)
 
 
 def test_a_clip_longer_than_any_episode(store: Store, tmp_path: Path) -> None:
@@ -225,6 +265,7 @@ def test_a_model_without_weights_is_not_trained(store: Store, tmp_path: Path) ->
     [
         (lambda data: data[: len(data) // 2], "cut off or not a checkpoint"),
         (lambda data: b"hello", "cut off or not a checkpoint"),
+        (lambda data: data[: len(data) // 2] + bytes(256) + data[len(data) // 2 + 256 :], "other bytes than were wr"),
     ],
 )
 def test_damaged_checkpoints(store: Store, tmp_path: Path, damage: Any, words: str) -> None:
@@ -242,6 +283,14 @@ def test_a_checkpoint_of_another_model_or_program(store: Store, tmp_path: Path) 
     torch.save({**data, "hyper_parameters": {**data["hyper_parameters"], "model": "pose_cvae", "config": {}}}, path)
     with pytest.raises(ValueError, match="does not fit the model pose_cvae"):
         checkpoint.load(path)
+    spoilt = {name: weight * float("nan") for name, weight in data["state_dict"].items()}
+    torch.save({**data, "state_dict": spoilt}, path)
+    with pytest.raises(ValueError, match="holds NaN or infinite weights"):
+        checkpoint.load(path)
+    for made in (None, {**data["hyper_parameters"], "spec": {}}):
+        torch.save({**data, "hyper_parameters": made}, path)
+        with pytest.raises(ValueError, match=r"last\.ckpt"):
+            checkpoint.load(path)
     torch.save({"state_dict": {"weight": torch.zeros(1)}}, path)
     with pytest.raises(ValueError, match="neither a framecast model nor the course's network"):
         checkpoint.load(path)

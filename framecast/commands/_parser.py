@@ -6,14 +6,29 @@ import re
 import sys
 from typing import Any, NoReturn
 
-from jsonargparse import ArgumentParser
+from jsonargparse import ArgumentParser, DefaultHelpFormatter
+
+
+class Help(DefaultHelpFormatter):
+    """Help in which text of several lines stays so."""
+
+    def _fill_text(self, text: str, width: int, indent: str) -> str:
+        if "\n" not in text:
+            return super()._fill_text(text, width, indent)
+        return "\n".join(indent + line for line in text.splitlines())
 
 
 class Parser(ArgumentParser):
     """A parser that names the nearest option, takes --clip-length for --clip_length, and shows an example."""
 
     def __init__(self, name: str, what: str | None, example: str) -> None:
-        super().__init__(prog=f"framecast {name}", description=what, epilog=f"example: {example}", exit_on_error=True)
+        super().__init__(
+            prog=f"framecast {name}",
+            description=what,
+            epilog=f"example: {example}",
+            exit_on_error=True,
+            formatter_class=Help,
+        )
         self.example = example
 
     def parse(self, arguments: list[str]) -> Any:

@@ -35,10 +35,18 @@ def check_least(parser: Parser, options: Any, **least: int) -> None:
 
 
 def folder_of(options: Any, kept: str) -> Path:
-    """Where the results go."""
+    """Where the results go: by default beside the run, where newer ones take the older one's place.
+
+    Raises:
+        FileExistsError: --out is a file, or a folder with something in it.
+    """
+    if options.out:
+        out = Path(options.out)
+        if out.is_file() or (out.is_dir() and any(out.iterdir())):
+            raise FileExistsError(f"{out} exists already. Give another --out, or remove it.")
+        return out
     first = Path(options.run[0])
-    folder = first if first.is_dir() else first.parent
-    return Path(options.out) if options.out else folder / f"{kept}-{options.split}"
+    return (first if first.is_dir() else first.parent) / f"{kept}-{options.split}"
 
 
 def about(options: Any, loaded: dict[str, Any], store: Any, protocol: Any, context: int) -> dict[str, Any]:

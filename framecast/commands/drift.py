@@ -37,8 +37,8 @@ def drift(options: Any) -> None:
     from framecast import drift as drifting
     from framecast.atomic import write_json
     from framecast.report.horizon import drift_figure
+    from framecast.rollout import pick_device
     from framecast.store import Store
-    from framecast.training.run import pick_device
 
     store, out = Store(options.data), folder_of(options, "drift")
     loaded = checkpoint.load_all(options.run, str(pick_device(options.device)))

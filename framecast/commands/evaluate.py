@@ -34,7 +34,7 @@ def run(arguments: list[str]) -> int:
                 parser.error(f"--protocol {named.name} says --{name} {getattr(named, name)}; leave --{name} out")
             options[name] = getattr(named, name)
         options["split"] = options.split if "--split" in said else named.split
-    check_least(parser, options, context=1, horizon=1, samples=1, episodes=1)
+    check_least(parser, options, context=1, horizon=1, samples=1, episodes=1, seed=0)
     evaluate(options)
     return 0
 
@@ -49,8 +49,9 @@ def evaluate(options: Any) -> Any:
     from framecast.report.kept import keep
     from framecast.report.run import draw, training_figures
     from framecast.results import record
+    from framecast.rollout import pick_device
     from framecast.store import Store
-    from framecast.training.run import described, implied_sigma, pick_device
+    from framecast.training.run import described, implied_sigma
 
     store, out = Store(options.data), folder_of(options, "evaluation")
     device = str(pick_device(options.device))

@@ -48,6 +48,8 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--workers", type=int, default=None, help="processes; one per core if not given")
     options = parser.parse(arguments[1:])
+    if options.workers is not None and options.workers < 1:
+        parser.error(f"--workers must be 1 or more, not {options.workers}")
     return pack({key: options[key] for key in keys}, name, options.out, options.workers)
 
 

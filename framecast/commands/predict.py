@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ MORE = "framecast predict runs/dancer --frames first.png --conditions poses/ --s
 def run(arguments: list[str]) -> int:
     parser = Parser(
         "predict",
-        "Predicts from a store or from your own files, any length at constant memory.",
+        "Predicts from a store or from your own files, any length; to MP4 and PNG at constant memory.",
         f"{EXAMPLE}\n         {MORE}",
     )
     parser.add_argument("run", type=str, help="a run folder or checkpoint")
@@ -42,11 +43,18 @@ def run(arguments: list[str]) -> int:
     parser.add_argument(
         "--mean", action="store_true", help="the prior's mean in place of samples: the likeliest future"
     )
-    parser.add_argument("--out", type=str, required=True, help=".gif, .webp, .mp4, .npz, or a folder for PNGs")
+    parser.add_argument(
+        "--out",
+        type=str,
+        required=True,
+        help="a file .gif, .webp, .mp4 or .npz (an older one is replaced), or a new folder for PNGs",
+    )
     parser.add_argument("--device", choices=["auto", "cpu", "cuda"], default="auto", help="where to compute")
     options = parser.parse(arguments)
     if options.data is None and options.frames is None:
         parser.error("give --data STORE, or --frames with your own pictures")
+    if options.data is not None and (options.frames or options.conditions):
+        parser.error("frames and conditions come from --data, or from --frames and --conditions: give one or the other")
     predict(options)
     return 0
 
@@ -54,12 +62,13 @@ def run(arguments: list[str]) -> int:
 def predict(options: Any) -> None:
     """Loads, predicts and writes."""
     from framecast.predictor import load
-    from framecast.report.film import check_suffix
-    from framecast.training.run import pick_device
+    from framecast.report.film import check_place, check_suffix
 
     check_suffix(options.out)  # before an hour of work, not after
-    predictor = load(options.run, str(pick_device(options.device)))
-    context = options.context or predictor.settings.get("context", 1)
+    for path in _files(Path(options.out), options.samples):
+        check_place(path)
+    predictor = load(options.run, options.device)
+    context = predictor.settings.get("context", 1) if options.context is None else options.context
     frames, conditions = _inputs(options, predictor.spec, context)
     stream = predictor.stream(frames, conditions, options.samples, options.seed, options.horizon, options.mean)
     total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
@@ -92,24 +101,38 @@ def _inputs(options: Any, spec: Any, context: int) -> tuple[np.ndarray, np.ndarr
     return np.asarray(episode.frames[:context]), None if spec.condition.kind == "none" else episode.condition
 
 
+def _files(path: Path, samples: int) -> list[Path]:
+    """A film for each sample; npz holds them all."""
+    if samples == 1 or path.suffix == ".npz":
+        return [path]
+    return [path.with_name(f"{path.stem}-{k}{path.suffix}") for k in range(samples)]
+
+
 def _write(path: Path, stream: Iterator[np.ndarray], samples: int, fps: float, progress: Any) -> list[Path]:
-    """One film, written as it is drawn; or K films, and one file for npz."""
+    """One film, written as it is drawn; or K, laid by on the disk until all are drawn."""
     from framecast.report.film import write_film
 
-    def frames() -> Iterator[np.ndarray]:
+    def pieces() -> Iterator[np.ndarray]:
         done = 0
         for piece in stream:
-            yield from piece[0]
+            yield piece
             done += piece.shape[1]
             progress(done)
 
+    files = _files(path, samples)
     if samples == 1:
-        return [write_film(path, frames(), fps)]
-    pieces = []
-    for piece in stream:
-        pieces.append(piece)
-        progress(sum(p.shape[1] for p in pieces))
-    drawn = np.concatenate(pieces, 1)
-    if path.suffix == ".npz":
-        return [write_film(path, drawn, fps)]
-    return [write_film(path.with_name(f"{path.stem}-{k}{path.suffix}"), drawn[k], fps) for k in range(samples)]
+        write_film(path, (frame for piece in pieces() for frame in piece[0]), fps)
+    elif len(files) == 1:
+        write_film(path, np.concatenate(list(pieces()), 1), fps)
+    else:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+            drawn, shape = [Path(scratch) / str(k) for k in range(samples)], ()
+            for piece in pieces():
+                shape = piece.shape[2:]
+                for sample, file in zip(piece, drawn, strict=True):
+                    with file.open("ab") as end:
+                        end.write(sample.tobytes())
+            for file, raw in zip(files, drawn, strict=True):
+                write_film(file, iter(np.memmap(raw, np.uint8, "r").reshape(-1, *shape)), fps)
+    return files

@@ -41,7 +41,7 @@ def _parser(early: argparse.Namespace) -> tuple[Parser, dict[str, Any]]:
 
     layers = [load_recipe(early.recipe)] if early.recipe else []
     layers += [read_config(Path(early.config))] if early.config else []
-    model = early.model or next((layer["model"] for layer in reversed(layers) if "model" in layer), "anchor")
+    model = str(early.model or next((layer["model"] for layer in reversed(layers) if "model" in layer), "anchor"))
     models.find(model)
     own = [load_recipe(model)] if model in recipes() else []
     values: dict[str, Any] = {"model": model}
@@ -62,13 +62,19 @@ def _parser(early: argparse.Namespace) -> tuple[Parser, dict[str, Any]]:
     if early.minutes or early.steps or early.epochs:  # said here, so a recipe's duration does not hold
         flat = {key: value for key, value in flat.items() if key not in ("minutes", "steps", "epochs")}
     _check_keys(flat, parser)
-    parser.set_defaults(flat)
+    # Read as the command line would, or words would pass unchecked: jsonargparse looks at no default that is text.
+    read = parser.parse([f"--{key}={value}" for key, value in flat.items() if value is not None])
+    parser.set_defaults({key: None if value is None else read[key] for key, value in flat.items()})
     return parser, values
 
 
 def _flatten(values: dict[str, Any]) -> dict[str, Any]:
+    from framecast import models
+
     flat: dict[str, Any] = {}
     for key, value in values.items():
+        if key in models.available() and not isinstance(value, dict):
+            raise ValueError(f"{key} in a recipe or config file holds settings of that model, `name: value` lines.")
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
     return flat
 
@@ -147,6 +153,9 @@ def resume(out: Path) -> int:
             f"{out} has no checkpoints/last.ckpt yet, so there is nothing to resume. Remove it and train anew."
         )
     values = read_config(out / training.CONFIG)
+    for key in ("model", "data"):
+        if key not in values:
+            raise ValueError(f"{out / training.CONFIG} has no {key!r}: it is not the whole configuration of a run.")
     names = {f.name for f in dataclasses.fields(Settings)}
     settings = Settings(**{k: v for k, v in values.items() if k in names})
     model = values["model"]

@@ -32,7 +32,7 @@ def leave(program: str, work: Callable[[], int]) -> None:
 
 def device(o: Options) -> str:
     """Picks the device, and says which and why. Raises ValueError where there is none of that name."""
-    from framecast.training.run import pick_device
+    from framecast.rollout import pick_device
 
     picked = pick_device(o.device or "auto").type
     why = "" if o.device else " (torch sees a GPU)" if picked == "cuda" else " (torch sees no GPU)"

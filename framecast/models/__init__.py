@@ -54,6 +54,23 @@ def build(spec: Spec, name: str, config: dict[str, Any]) -> Model:
     return find(name)(spec, kind(**settings))  # type: ignore[call-arg]
 
 
+def check(name: str, config: dict[str, Any]) -> None:
+    """That sizes are sizes: whole numbers of a model's settings are 1 or more, lists of them not empty.
+
+    Raises:
+        ValueError: names the first that is not.
+    """
+    for key, value in config.items():
+        many = list(value) if isinstance(value, list | tuple) else [value]
+        sizes = [v for v in many if isinstance(v, int) and not isinstance(v, bool)]
+        if not many or any(size < (0 if key == "blocks" else 1) for size in sizes):
+            least = "a list of numbers of " if isinstance(value, list | tuple) else ""
+            raise ValueError(f"--{name}.{key} is {least}{0 if key == 'blocks' else 1} or more, not {value}.")
+    levels = {key: len(config[key]) for key in ("widths", "blocks") if key in config}
+    if len(set(levels.values())) > 1:
+        raise ValueError(f"--{name}.widths and --{name}.blocks have a number for each level; they have {levels}.")
+
+
 def plain(config: Any) -> dict[str, Any]:
     """A config as lists, numbers and texts, for YAML and checkpoints."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}

@@ -59,7 +59,10 @@ class Model(nn.Module, ABC):
         kind, size = spec.condition.kind, spec.condition.size
         if kind not in self.takes:
             takes = ", ".join(sorted(self.takes))
-            raise ValueError(f"The model {self.name} takes conditions of kind {takes}; this data has {spec.condition}.")
+            hint = " Go without by --conditions false, or take another model." if "none" in self.takes else ""
+            raise ValueError(
+                f"The model {self.name} takes conditions of kind {takes}; this data has {spec.condition}.{hint}"
+            )
         self.spec = spec
         self.anchored = False
         # A vector is seen with the one before it: an action at t-1 leads to frame t, a state at t describes it.

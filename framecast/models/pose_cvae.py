@@ -62,7 +62,8 @@ class PoseCVAE(Model):
     """See the module. Noise (B, N, H, W).
 
     Raises:
-        ValueError: no condition: without a label there is nothing to pose.
+        ValueError: no condition: without a label there is nothing to pose; or a width that the course's network,
+            which divides it, has no channels for.
     """
 
     takes = frozenset({"picture", "vector"})
@@ -71,6 +72,9 @@ class PoseCVAE(Model):
         super().__init__(spec)
         self.config = config
         f, label, n, d = config.F_dim, config.L_dim, config.N_dim, config.D_out_dim
+        for key, width, least in (("F_dim", f, 8), ("L_dim", label, 2), ("N_dim", n, 4), ("D_out_dim", d, 8)):
+            if width < least:
+                raise ValueError(f"{key} of pose_cvae is {least} or more, not {width}.")
         self.frame_transformation = course.frame_encoder(spec.channels, f)
         self.label_transformation = course.label_encoder(self.condition_size, label)
         self.Gaussian_Predictor = course.GaussianPredictor(f + label, n)

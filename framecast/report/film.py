@@ -29,6 +29,16 @@ PALETTE_PIXELS = 400_000  # looked at to choose a GIF's colours
 # --- writing -------------------------------------------------------------------------------------------------------
 
 
+def check_place(path: str | Path) -> Path:
+    """Where a film may be written: an older file is replaced, a folder is not. Raises FileExistsError."""
+    path = Path(path)
+    if path.is_dir() and (path.suffix or any(path.iterdir())):
+        raise FileExistsError(f"{path} is a folder that exists already. Give another --out, or empty and remove it.")
+    if path.is_file() and not path.suffix:
+        raise FileExistsError(f"{path} is a file, and PNGs go to a folder. Give another --out, or remove it.")
+    return path
+
+
 def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
     """Write a film in the form its suffix names, whole or not at all.
 
@@ -38,7 +48,7 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
     - `.webp`: animated, quality 90; a frame lasts 1/fps rounded to 1 ms.
     - `.mp4`: H.264, 4:2:0; odd sizes grow by one repeated row or column.
     - `.npz`: the key `frames`, exact; several films (K, T, H, W, C) as well.
-    - no suffix: a folder of `0.png`, `1.png`, ..., exact. An older film in that folder is replaced.
+    - no suffix: a folder of `0.png`, `1.png`, ..., exact. The folder must be new or empty.
 
     Args:
         path: where to; its folder is made.
@@ -50,12 +60,11 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
 
     Raises:
         ValueError: an unknown suffix, no frames, frames of another type or of unequal sizes.
+        FileExistsError: a folder with something in it, or a folder where a file is to be.
     """
-    path, suffix = Path(path), check_suffix(path)
+    path, suffix = check_place(path), check_suffix(path)
     if not fps > 0:
         raise ValueError(f"A film plays at more than 0 frames per second; this is {fps!r}.")
-    if not suffix and path.is_dir() and not all(p.suffix == ".png" and p.stem.isdigit() for p in path.iterdir()):
-        raise ValueError(f"{path} holds more than a film of N.png files. Name another folder, or empty this one.")
     with replacing(path) as partial:
         WRITERS[suffix](partial, _checked(frames, axes=(3, 4) if suffix == ".npz" else (3,)), fps)
     return path

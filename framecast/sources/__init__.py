@@ -96,7 +96,7 @@ def split_of(names: list[str], val: str | None, test: str | None) -> dict[str, l
     `val` and `test` are patterns (`*_3_100`, several by commas). With neither, every tenth episode is held out for val.
 
     Raises:
-        ValueError: a pattern that matches no episode, or patterns that leave nothing to train on.
+        ValueError: a pattern that matches no episode, or patterns that leave nothing for val or to train on.
     """
     if val is None and test is None:
         held = set(names[9::10] if len(names) >= 10 else names[1:][-1:])
@@ -112,6 +112,10 @@ def split_of(names: list[str], val: str | None, test: str | None) -> dict[str, l
 
     tests = matching("test", test)
     vals = [n for n in matching("val", val) if n not in tests]
+    if val and not vals:
+        raise ValueError(
+            f"--test {test} takes all that --val {val} does: nothing is left for val. Give other patterns."
+        )
     trains = [n for n in names if n not in tests and n not in vals]
     if not trains:
         raise ValueError("--val and --test take all episodes: nothing is left to train on. Give narrower patterns.")

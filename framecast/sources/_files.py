@@ -23,7 +23,10 @@ class FaultyFileError(ValueError):
 
     def __init__(self, head: str, lines: list[str]) -> None:
         super().__init__("\n  ".join([head, *lines]))
-        self.lines = lines
+        self.head, self.lines = head, lines
+
+    def __reduce__(self) -> tuple[type[FaultyFileError], tuple[str, list[str]]]:
+        return FaultyFileError, (self.head, self.lines)  # by itself an error is made again from its message alone
 
 
 class Faults:

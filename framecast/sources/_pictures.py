@@ -10,7 +10,7 @@ from PIL import Image
 
 
 def decode(data: bytes | Path, name: str, channels: int = 3) -> np.ndarray:
-    """A PNG or JPEG as uint8 (H, W, C).
+    """A PNG or JPEG as uint8 (H, W, C); 16 bits a value become 8.
 
     Raises:
         ValueError: it is cut off or no picture.
@@ -18,10 +18,14 @@ def decode(data: bytes | Path, name: str, channels: int = 3) -> np.ndarray:
     """
     try:
         with Image.open(io.BytesIO(data) if isinstance(data, bytes) else data) as picture:
+            if picture.mode.startswith("I"):  # 16 bits a pixel, which Pillow would cut to white
+                picture = Image.fromarray((np.asarray(picture).clip(0, 65535) / 257).round().astype(np.uint8))
+            elif picture.mode == "F":
+                raise ValueError("its pixels are floating-point numbers, of no known range")
             array = np.asarray(picture.convert("RGB" if channels == 3 else "L"))
-    except FileNotFoundError:
+    except (FileNotFoundError, PermissionError):
         raise
-    except (OSError, SyntaxError, ValueError) as error:
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name} is not a readable picture ({error}). Copy or make it again.") from None
     return array if array.ndim == 3 else array[:, :, None]
 

@@ -134,8 +134,11 @@ def write(
 
     Raises:
         FileExistsError: ROOT holds something already.
+        ValueError: there is nothing to draw.
     """
     root = Path(root).absolute()
+    if train + val + test < 1:
+        raise ValueError("Nothing to draw: give --train, --val or --test above 0.")
     if root.exists() and (not root.is_dir() or any(root.iterdir())):
         raise FileExistsError(f"{root} is not empty. Give a new folder, or remove this one first.")
     source = Dancer(train, val, test, seed, size)

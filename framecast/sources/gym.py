@@ -163,7 +163,11 @@ class Gym(Source):
                 if length == self.steps or ended:
                     return length, frames, rows
                 for _ in range(self.every):
-                    observation, _, ended, _, info = env.step(action)
+                    try:
+                        observation, _, ended, _, info = env.step(action)
+                    except Exception as error:  # whatever a stranger's code raises
+                        where = f"{self.env}, episode {number}, frame {length}"
+                        raise ValueError(f"{where}: its step fails ({type(error).__name__}: {error}).") from error
                     ended = ended and not self.pusht
                     if ended:
                         break
@@ -175,6 +179,7 @@ class Gym(Source):
             pushes = Pushes(rng)
             return lambda info: pushes(info).astype(np.float32)
         space: Any = env.action_space
+        _numbers(space, self.env)
         if hasattr(space, "n"):
             plan = iter(held(int(space.n), self.steps, rng) + space.start)
             return lambda info: int(next(plan))
@@ -195,10 +200,19 @@ class Gym(Source):
 
     def _frame(self, env: gymnasium.Env, observation: Any) -> np.ndarray:
         """uint8 (H, W, 3). PushT's own render() marks the action with a cross: its observation does not."""
-        frame = observation["pixels"] if self.pusht else env.render()
+        try:
+            frame = observation["pixels"] if self.pusht else env.render()
+        except Exception as error:  # whatever a stranger's code raises
+            raise ValueError(
+                f"{self.env} does not render ({type(error).__name__}: {error}). Does it need a library for drawing"
+                " without a screen? MUJOCO_GL=egl or osmesa chooses MuJoCo's."
+            ) from error
         if not isinstance(frame, np.ndarray) or frame.dtype != np.uint8 or frame.shape[2:] != (3,):
             found = f"{frame.dtype} {frame.shape}" if isinstance(frame, np.ndarray) else type(frame).__name__
-            raise ValueError(f"{self.env} renders {found}; a frame must be uint8 (H, W, 3).")
+            raise ValueError(
+                f"{self.env} renders {found}; a frame must be uint8 (H, W, 3). Take an environment whose render() gives"
+                " pictures where it is made with render_mode='rgb_array'."
+            )
         return resize(frame[None], self.size)[0]
 
     def _start(self) -> gymnasium.Env:

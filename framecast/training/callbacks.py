@@ -23,13 +23,14 @@ Validate = Callable[[Any, int], dict[str, float]]
 
 def save(trainer: Trainer, path: Path, hint: str) -> None:
     """A checkpoint, whole or not at all. Raises OSError that says by `hint` how the run goes on once there is room."""
+    before = f"The one before it is untouched. Make room; to go on: {hint}"
+    if not path.is_file():
+        before = "There is none before it: make room, remove the run's folder and train anew."
     try:
         with replacing(path) as partial:
             trainer.save_checkpoint(partial)
     except (OSError, RuntimeError) as error:  # torch reports a full disk as a RuntimeError
-        raise OSError(
-            f"{path} could not be written ({error}). The one before it is untouched. Make room; to go on: {hint}"
-        ) from error
+        raise OSError(f"{path} could not be written ({error}). {before}") from error
 
 
 class Keeper(Callback):

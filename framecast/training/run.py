@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import platform
 import subprocess
 import warnings
@@ -19,13 +20,13 @@ from lightning.pytorch.loggers import TensorBoardLogger
 
 from framecast import checkpoint, models, objective, schedules
 from framecast.data import Batches, ClipData
-from framecast.rollout import gains_from_bf16
+from framecast.rollout import gains_from_bf16, pick_device
 from framecast.schedules import Progress
 from framecast.store import Store
 from framecast.training.callbacks import Bar, Keeper, Log, Validate, Validation
 from framecast.training.module import TrainingModule
 from framecast.training.settings import Settings
-from framecast.values import Condition
+from framecast.values import Condition, Spec
 
 CONFIG = "config.yaml"
 
@@ -109,7 +110,7 @@ def fit(
     )
     torch.manual_seed(settings.seed)  # the weights' beginning
     spec = store.spec if settings.conditions else replace(store.spec, condition=Condition())
-    module = TrainingModule(spec.to_dict(), model, config, asdict(settings), len(batches))
+    module = _module(spec, model, config, settings, len(batches))
     if not any(p.requires_grad for p in module.model.parameters()):
         raise ValueError(f"The model {model} has nothing to learn; use it with `framecast evaluate --model {model}`.")
     if resolved is not None:  # only now, so that what is refused leaves no folder
@@ -122,11 +123,20 @@ def fit(
     trainer = _trainer(settings, module, out, [*callbacks, *extra])
     last = out / "checkpoints" / "last.ckpt"
     if resume:
-        checkpoint.read(last)  # a clear error for a damaged file
+        checkpoint.check_same(last, module.hparams)
     trainer.fit(
         module, datamodule=ClipData(batches), ckpt_path=last if resume else None, weights_only=True if resume else None
     )
     return keeper
+
+
+def _module(spec: Spec, model: str, config: dict[str, Any], settings: Settings, epoch_length: int) -> TrainingModule:
+    """The untrained module. Raises ValueError where the model cannot be made with these settings."""
+    models.check(model, config)
+    try:
+        return TrainingModule(spec.to_dict(), model, config, asdict(settings), epoch_length)
+    except (RuntimeError, ArithmeticError, IndexError, TypeError) as error:
+        raise ValueError(f"The model {model} cannot be made with {config}: {error}") from error
 
 
 def _trainer(settings: Settings, module: TrainingModule, out: Path, callbacks: list[Any]) -> Trainer:
@@ -155,13 +165,6 @@ def _trainer(settings: Settings, module: TrainingModule, out: Path, callbacks: l
     )
 
 
-def pick_device(name: str) -> torch.device:
-    """The device of that name; `auto` takes a GPU where there is one. Raises ValueError where there is none."""
-    if name == "cuda" and not torch.cuda.is_available():
-        raise ValueError("--device cuda: torch sees no GPU here. Use --device cpu, or auto.")
-    return torch.device("cuda" if name != "cpu" and torch.cuda.is_available() else "cpu")
-
-
 def describe(settings: Settings, spec_values: int) -> str:
     """What is said before step 1: what the objective says of the pixels under the schedule's largest beta."""
     return objective.describe(settings.objective, _largest_beta(settings), spec_values)
@@ -176,8 +179,12 @@ def implied_sigma(settings: dict[str, Any], spec_values: int) -> float | None:
 
 
 def _largest_beta(settings: Settings) -> float:
-    beta = schedules.parse(settings.beta)
-    return max(beta(Progress(f / 200, f / 200 * 20, 20)) for f in range(201))
+    return max(_along(schedules.parse(settings.beta)))
+
+
+def _along(schedule: schedules.Schedule) -> list[float]:
+    """Its values over a run of twenty epochs."""
+    return [schedule(Progress(f / 200, f / 200 * 20, 20)) for f in range(201)]
 
 
 def described(settings: dict[str, Any], spec_values: int) -> list[str]:
@@ -192,9 +199,12 @@ def check(settings: Settings, model: str) -> None:
     if len(given) != 1:
         what = " and ".join(f"--{n}" for n in given) or "none of them"
         raise ValueError(f"Say how long to train with one of --minutes, --steps or --epochs; given: {what}.")
-    for name in (*given, "batch_size", "lr", "log_every"):
+    for name in (*given, "batch_size", "lr", "log_every", "val_frames", "val_episodes"):
         if not getattr(settings, name) > 0:
             raise ValueError(f"--{name} must be above 0, not {getattr(settings, name)}.")
+    for name in ("weight_decay", "clip_norm", "validations", "seed"):
+        if not getattr(settings, name) >= 0:
+            raise ValueError(f"--{name} is 0 or more, not {getattr(settings, name)}.")
     if not 1 <= settings.context < settings.clip_length:
         raise ValueError(
             f"A clip holds the given frames and at least one to predict: --clip_length must be above --context, and"
@@ -203,15 +213,17 @@ def check(settings: Settings, model: str) -> None:
     check_cures(settings, model)
     if not 0 < settings.partial <= 1:
         raise ValueError(f"--partial is a share above 0 and up to 1, not {settings.partial}.")
-    for name in ("beta", "tfr", "lr_schedule"):
+    for name, most in (("beta", math.inf), ("tfr", 1.0), ("lr_schedule", math.inf)):
         try:
-            schedules.parse(getattr(settings, name))
+            values = _along(schedules.parse(getattr(settings, name)))
         except ValueError as error:
             raise ValueError(f"--{name}: {error}") from None
+        low, high = min(values), max(values)
+        if low < 0 or high > most:
+            span = "0 or more" if most == math.inf else f"0 to {most:g}"
+            raise ValueError(f"--{name} is {span}; {getattr(settings, name)} goes from {low:g} to {high:g}.")
     if settings.schedule_unit == "epoch" and "per_epoch" in f"{settings.beta}{settings.tfr}{settings.lr_schedule}":
         raise ValueError("Cycles inside an epoch (per_epoch) need --schedule_unit step, or they never move.")
-    if settings.seed < 0:
-        raise ValueError(f"--seed is 0 or more, not {settings.seed}.")
     objective.Objective(settings.objective)
 
 
