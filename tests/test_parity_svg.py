@@ -73,6 +73,9 @@ def paired(case: dict[str, Any]) -> Pair:
     return ours.eval(), theirs.eval()
 
 
+SLOW = pytest.mark.slow  # mixed forcing walks where free running does
+
+
 @pytest.fixture(scope="module", params=CASES)
 def pair(request: pytest.FixtureRequest) -> Pair:
     return paired(CASES[request.param])
@@ -93,7 +96,10 @@ def test_parameters() -> None:
     assert sum(p.numel() for p in large.parameters()) == sum(p.numel() for p in theirs.parameters())
 
 
-@pytest.mark.parametrize("forced", [True, False, None], ids=["forced", "free", "mixed"])
+@pytest.mark.parametrize(
+    "forced",
+    [pytest.param(True, id="forced"), pytest.param(None, id="mixed"), pytest.param(False, id="free", marks=SLOW)],
+)
 def test_loss_and_frames(pair: Pair, forced: bool | None) -> None:
     ours, theirs = pair
     clip, noise = batch(pair)
