@@ -47,6 +47,7 @@ def test_training_steps_are_the_cpus(name: str, kind: Kind) -> None:
         assert not torch.equal(back(one), two.detach()), "the optimiser has moved it"
 
 
+@pytest.mark.slow
 @every_learning_model
 def test_rollouts_are_the_cpus(name: str, kind: Kind) -> None:
     near = made(name, spec_of(kind))
