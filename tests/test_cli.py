@@ -74,6 +74,8 @@ FAULTS = {
     "train --data {dances} --out {run} --steps 3": (1, "framecast train --resume"),
     "train --data {dances} --out x --steps 3 --model copy": (1, "nothing to learn"),
     "train --resume nowhere": (1, "is no run folder"),
+    "train --resume": (1, "framecast train --resume runs/dancer"),
+    "info {dances} --out sheet.txt": (2, "--out is a picture (.png"),
     "train --resume {run} --steps 3": (1, "drop --steps"),
     "train --data {dances} --out x --steps 3 --config nowhere.yaml": (1, "nowhere.yaml"),
     "evaluate {run} --data {robots}": (1, "was trained with the condition picture"),

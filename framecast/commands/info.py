@@ -9,6 +9,7 @@ import numpy as np
 from framecast.commands._parser import Parser, table
 
 EXAMPLE = "framecast info stores/dancer --out sheet.png"
+PICTURES = (".png", ".svg", ".pdf")
 
 
 def run(arguments: list[str]) -> int:
@@ -21,6 +22,8 @@ def run(arguments: list[str]) -> int:
     )
     parser.add_argument("--verify", action="store_true", help="read every byte and compare checksums")
     options = parser.parse(arguments)
+    if options.out and Path(options.out).suffix.lower() not in ("", *PICTURES):
+        parser.error(f"--out is a picture ({', '.join(PICTURES)}), not {options.out}")
     store = Store(options.store)
     if options.verify:
         store.verify()

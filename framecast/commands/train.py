@@ -6,7 +6,7 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from framecast.commands._parser import Parser
 
@@ -14,8 +14,16 @@ EXAMPLE = "framecast train --data stores/dancer --model anchor --minutes 5 --out
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
+class Early(argparse.ArgumentParser):
+    """Reads the options that decide which others there are."""
+
+    def error(self, message: str) -> NoReturn:
+        """As the other faults are said: what is wrong, and the example."""
+        raise ValueError(f"{message}.\nexample: {EXAMPLE}\n         framecast train --resume runs/dancer")
+
+
 def run(arguments: list[str]) -> int:
-    first = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    first = Early(add_help=False, allow_abbrev=False)
     for option in ("--model", "--recipe", "--config", "--resume", "--minutes", "--steps", "--epochs"):
         first.add_argument(option)
     early, _ = first.parse_known_args(arguments)
