@@ -11,6 +11,12 @@ from pathlib import Path
 from typing import Any
 
 
+def check_free(path: Path, instead: str = "Give another --out, or remove it.") -> None:
+    """Raises FileExistsError where something is there already, but for an empty folder."""
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise FileExistsError(f"{path} exists already and is not empty. {instead}")
+
+
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside `path` to write a file or folder to; it takes the place of `path` when the block ends well."""

@@ -140,11 +140,11 @@ def load_all(runs: Sequence[str | Path], device: str = "cpu") -> dict[str, Loade
 
 
 def fit(model: models.Model, weights: dict[str, Any], path: str | Path) -> None:
-    """Puts weights into a model. Raises ValueError naming the first that does not fit."""
-    missing, extra = [], []
+    """Puts weights into a model. Raises ValueError naming the first that does not fit or is no number."""
     for name, weight in weights.items():
         if isinstance(weight, torch.Tensor) and weight.is_floating_point() and not weight.isfinite().all():
             raise ValueError(f"{path} holds NaN or infinite weights ({name}). Use an earlier one, or train again.")
+    missing, extra = [], []
     try:
         missing, extra = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import errno
 import importlib
 import os
 import sys
@@ -90,7 +91,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _of_thread(what: threading.ExceptHookArgs) -> None:
     """A full disk is said once, by the main thread, and not by TensorBoard's too."""
-    if not isinstance(what.exc_value, OSError):
+    if not (isinstance(what.exc_value, OSError) and what.exc_value.errno == errno.ENOSPC):
         threading.__excepthook__(what)
 
 
@@ -98,11 +99,13 @@ def _words(error: Exception) -> str:
     """An error as a sentence; what the system says of files gets their name and a way on."""
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename}. Choose another place, or change its rights."
-    if isinstance(error, OSError) and error.errno == 28:
+    if isinstance(error, OSError) and error.errno == errno.ENOSPC:
         where = f" while writing {error.filename}" if error.filename else ""
         return f"the disk is full{where}. Nothing half-written is left; make room and try again."
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
-        return f"{error.filename} is a file, and a folder is to be made there. Give another --out, or remove it."
+        for path in (Path(error.filename), *Path(error.filename).parents):
+            if path.is_file():
+                return f"{path} is a file, and a folder is to be made there. Give another place, or remove it."
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}."
     return str(error)

@@ -16,7 +16,7 @@ import pytest
 import torch
 from packs import Inline, Odd, robot
 
-from framecast import packing, rollout
+from framecast import cli, packing, rollout
 from framecast.sources.npz import Npz
 from framecast.store import Entry, Store
 from framecast.values import Episode, Spec
@@ -38,6 +38,30 @@ def packed(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("packed")
     packing.pack("npz", {"root": str(robot(root / "raw")), "val": "e1"}, root / "store", workers=1)
     return root
+
+
+@pytest.fixture(scope="session")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with a small store of dances, one of vectors, and a run trained on each."""
+    root = tmp_path_factory.mktemp("place")
+    packing.pack("dancer", {"train": 40, "val": 12, "test": 1, "size": "16x32"}, root / "dances", workers=1)
+    (root / "npz").mkdir()
+    random = np.random.default_rng(0)
+    for k in range(3):
+        frames = random.integers(0, 255, (9, 16, 16, 3), np.uint8)
+        np.savez(root / "npz" / f"e{k}.npz", frames=frames, action=random.normal(size=(9, 2)).astype(np.float32))
+    packing.pack("npz", {"root": str(root / "npz")}, root / "robots", workers=1)
+    small = ["--anchor.widths", "[8,8,16]", "--anchor.blocks", "[1,1,1]"]
+    for store in ("dances", "robots"):
+        made = ["train", "--data", str(root / store), "--out", str(root / f"run-{store}"), "--steps", "3"]
+        assert cli.main([*made, *small, "--clip_length", "4", "--validations", "1", "--val_frames", "3"]) == 0
+    return root
+
+
+@pytest.fixture(scope="session")
+def dances(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    root = tmp_path_factory.mktemp("training") / "store"
+    return packing.pack("dancer", {"train": 40, "val": 12, "test": 0, "size": "16x32"}, root, workers=1)
 
 
 @pytest.fixture

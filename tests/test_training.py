@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -13,38 +12,12 @@ from typing import Any
 
 import pytest
 import torch
+from fits import SMALL, fit, settings
 from lightning.pytorch import Callback
 
-from framecast import checkpoint, models, rollout
-from framecast.packing import pack
+from framecast import checkpoint, rollout
 from framecast.store import Store
 from framecast.training import run
-from framecast.training.settings import Settings
-
-SMALL: dict[str, dict[str, Any]] = {
-    "anchor": {"widths": [8, 8, 16], "blocks": [1, 1, 1], "latent": 2},
-    "pose_cvae": {"F_dim": 16, "L_dim": 8, "N_dim": 4, "D_out_dim": 16},
-}
-
-
-@pytest.fixture(scope="module")
-def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    root = tmp_path_factory.mktemp("training") / "store"
-    return pack("dancer", {"train": 40, "val": 12, "test": 0, "size": "16x32"}, root, workers=1)
-
-
-def settings(**changes: Any) -> Settings:
-    return Settings(**{"steps": 6, "batch_size": 2, "clip_length": 4, "log_every": 1, "validations": 0, **changes})
-
-
-def fit(
-    store: Store, model: str, out: Path, asked: Settings, resume: bool = False, extra: Any = (), **more: Any
-) -> Any:
-    out.mkdir(exist_ok=True)
-    config = models.plain(
-        models.config_of(model)(**{k: tuple(v) if isinstance(v, list) else v for k, v in SMALL[model].items()})
-    )
-    return run.fit(store, asked, model, config, out, resume=resume, quiet=True, extra=extra, **more)
 
 
 class StopAt(Callback):
@@ -67,13 +40,13 @@ CURES = {"context_noise": 0.1, "anchored": True, "rollout_frames": 2}
     + [pytest.param("pose_cvae", "frame", CURES, marks=pytest.mark.slow)],
 )
 def test_a_resumed_run_is_the_same_run_bit_for_bit(
-    store: Store, tmp_path: Path, model: str, draw: str, cures: dict[str, Any]
+    dances: Store, tmp_path: Path, model: str, draw: str, cures: dict[str, Any]
 ) -> None:
     asked = settings(tfr="0.5", tfr_draw=draw, beta="cyclical:cycles=2", **cures)
-    fit(store, model, tmp_path / "whole", asked)
-    fit(store, model, tmp_path / "parts", asked, extra=[StopAt(3)])
+    fit(dances, model, tmp_path / "whole", asked)
+    fit(dances, model, tmp_path / "parts", asked, extra=[StopAt(3)])
     assert checkpoint.read(tmp_path / "parts/checkpoints/last.ckpt")["global_step"] == 3
-    fit(store, model, tmp_path / "parts", asked, resume=True)
+    fit(dances, model, tmp_path / "parts", asked, resume=True)
     whole, parts = (checkpoint.read(tmp_path / name / "checkpoints/last.ckpt") for name in ("whole", "parts"))
     assert parts["global_step"] == 6
     assert checkpoint.load(tmp_path / "parts").model.anchored == bool(cures)
@@ -83,23 +56,23 @@ def test_a_resumed_run_is_the_same_run_bit_for_bit(
     assert all(torch.equal(moments[0][i]["exp_avg_sq"], moments[1][i]["exp_avg_sq"]) for i in moments[0])
 
 
-def test_a_run_says_what_it_has_cost_with_all_its_parts(store: Store, tmp_path: Path) -> None:
+def test_a_run_says_what_it_has_cost_with_all_its_parts(dances: Store, tmp_path: Path) -> None:
     asked = settings()
-    fit(store, "anchor", tmp_path / "run", asked, extra=[StopAt(3)])
+    fit(dances, "anchor", tmp_path / "run", asked, extra=[StopAt(3)])
     first = json.loads((tmp_path / "run/cost.json").read_text())
     assert first["step"] == 3
     assert first["core_minutes"] == pytest.approx(first["seconds"] * torch.get_num_threads() / 60, abs=2e-3)
     assert first["peak_memory_mb"] > 50  # torch alone is larger
     first |= {"core_minutes": 7.0, "peak_memory_mb": 10**6}
     (tmp_path / "run/cost.json").write_text(json.dumps(first))
-    fit(store, "anchor", tmp_path / "run", asked, resume=True)
+    fit(dances, "anchor", tmp_path / "run", asked, resume=True)
     whole = json.loads((tmp_path / "run/cost.json").read_text())
     assert whole["core_minutes"] >= 7 and whole["peak_memory_mb"] == 10**6
     assert (whole["state"], whole["step"]) == ("finished", 6)
 
 
 def test_a_run_is_trained_with_the_cures_it_asks_for(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dances: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[tuple[Any, ...]] = []
 
@@ -108,8 +81,8 @@ def test_a_run_is_trained_with_the_cures_it_asks_for(
         return rollout.walk(model, clip, *others)
 
     monkeypatch.setattr("framecast.training.module.walk", walk)
-    fit(store, "pose_cvae", tmp_path / "cured", settings(steps=8, **CURES))
-    fit(store, "pose_cvae", tmp_path / "plain", settings(steps=1))
+    fit(dances, "pose_cvae", tmp_path / "cured", settings(steps=8, **CURES))
+    fit(dances, "pose_cvae", tmp_path / "plain", settings(steps=1))
     *cured, plain = asked
     assert plain[0] is False
     assert plain[2:] == (None, None)
@@ -124,13 +97,13 @@ def test_a_run_is_trained_with_the_cures_it_asks_for(
 
 
 def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
-    store: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    dances: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     metrics = tmp_path / "run/metrics.csv"
-    fit(store, "anchor", tmp_path / "run", settings(), extra=[StopAt(3)])
+    fit(dances, "anchor", tmp_path / "run", settings(), extra=[StopAt(3)])
     with open(metrics, "ab") as file:  # steps after the last checkpoint, the second cut off by a crash
         file.write(b"4,0.5,1,9,9,9,9,9,9,9,9,9,,,,\r\n5,0.5")
-    fit(store, "anchor", tmp_path / "run", settings(), resume=True)
+    fit(dances, "anchor", tmp_path / "run", settings(), resume=True)
     with open(metrics, newline="") as file:
         rows = list(csv.DictReader(file))
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
@@ -139,46 +112,52 @@ def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
     assert not list(metrics.parent.glob(".*"))
 
 
-def test_a_seed_decides_the_run_and_another_seed_another(store: Store, tmp_path: Path) -> None:
+def test_a_seed_decides_the_run_and_another_seed_another(dances: Store, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
-        fit(store, "anchor", tmp_path / name, settings(steps=2, seed=seed))
+        fit(dances, "anchor", tmp_path / name, settings(steps=2, seed=seed))
     a, b, c = (checkpoint.read(tmp_path / n / "checkpoints/last.ckpt")["state_dict"] for n in "abc")
     key = "model.decoder.out.weight"
     assert torch.equal(a[key], b[key])
     assert not torch.equal(a[key], c[key])
 
 
-def test_schedules_end_where_a_run_by_minutes_ends(store: Store, tmp_path: Path) -> None:
+def test_schedules_end_where_a_run_by_minutes_ends(dances: Store, tmp_path: Path) -> None:
     """Also where the run is shorter than one epoch, and the number of epochs is not known before."""
-    fit(store, "pose_cvae", tmp_path / "run", settings(steps=None, minutes=0.02, tfr="linear", partial=1.0))
+    fit(dances, "pose_cvae", tmp_path / "run", settings(steps=None, minutes=0.02, tfr="linear", partial=1.0))
     with open(tmp_path / "run/metrics.csv", newline="") as file:
         last = list(csv.DictReader(file))[-1]
     assert float(last["train/tfr"]) < 0.5
 
 
-def test_best_is_the_checkpoint_with_the_best_rollout(store: Store, tmp_path: Path) -> None:
+def test_best_is_the_checkpoint_with_the_best_rollout(dances: Store, tmp_path: Path) -> None:
     scores = iter([20.0, 25.0, 22.0])
-    fit(store, "anchor", tmp_path / "run", settings(validations=3), validate=lambda model, step: {"psnr": next(scores)})
+    fit(
+        dances,
+        "anchor",
+        tmp_path / "run",
+        settings(validations=3),
+        validate=lambda model, step: {"psnr": next(scores)},
+    )
     assert checkpoint.read(tmp_path / "run/checkpoints/best.ckpt")["global_step"] == 4
     assert checkpoint.load(tmp_path / "run").step == 4
 
 
-def test_nan_stops_names_the_step_and_keeps_the_batch(store: Store, tmp_path: Path) -> None:
+def test_nan_stops_names_the_step_and_keeps_the_batch(dances: Store, tmp_path: Path) -> None:
     class Poison(Callback):
         def on_train_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:
             if trainer.global_step == 2:
                 next(module.model.parameters()).data.fill_(float("nan"))
 
     with pytest.raises(FloatingPointError, match=r"At step 2 .*nan.step-2\.pt"):
-        fit(store, "anchor", tmp_path / "run", settings(), extra=[Poison()])
+        fit(dances, "anchor", tmp_path / "run", settings(), extra=[Poison()])
     kept = torch.load(tmp_path / "run/nan/step-2.pt", weights_only=True)
     assert kept["batch"]["frames"].shape == (2, 4, 3, 16, 32)
 
 
 def test_a_full_disk_leaves_the_checkpoint_before_it(
-    store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    dances: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fit(store, "anchor", tmp_path / "run", settings(), extra=[StopAt(3)])
+    fit(dances, "anchor", tmp_path / "run", settings(), extra=[StopAt(3)])
     before = (tmp_path / "run/checkpoints/last.ckpt").read_bytes()
 
     def full(*_: Any, **__: Any) -> None:
@@ -186,7 +165,7 @@ def test_a_full_disk_leaves_the_checkpoint_before_it(
 
     monkeypatch.setattr("lightning.pytorch.Trainer.save_checkpoint", full)
     with pytest.raises(OSError, match=r"last\.ckpt could not be written .*framecast train --resume .*run$"):
-        fit(store, "anchor", tmp_path / "run", settings(), resume=True)
+        fit(dances, "anchor", tmp_path / "run", settings(), resume=True)
     assert (tmp_path / "run/checkpoints/last.ckpt").read_bytes() == before
     assert [p.name for p in (tmp_path / "run/checkpoints").iterdir()] == ["last.ckpt"]
 
@@ -230,90 +209,26 @@ def test_settings_that_cannot_be(changes: dict[str, Any], words: str) -> None:
         ("pose_cvae", {"N_dim": 2}, "N_dim of pose_cvae is 4 or more, not 2"),
     ],
 )
-def test_models_that_cannot_be(store: Store, tmp_path: Path, model: str, config: dict[str, Any], words: str) -> None:
+def test_models_that_cannot_be(dances: Store, tmp_path: Path, model: str, config: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
-        run.fit(store, settings(), model, config, tmp_path / "run", quiet=True, resolved={"model": model})
+        run.fit(dances, settings(), model, config, tmp_path / "run", quiet=True, resolved={"model": model})
     assert not (tmp_path / "run").exists()
 
 
-def test_a_run_goes_on_with_its_own_checkpoint_only(store: Store, tmp_path: Path) -> None:
-    fit(store, "anchor", tmp_path / "run", settings(steps=1))
-    path = tmp_path / "run/checkpoints/last.ckpt"
-    data = checkpoint.read(path)
-    made = data["hyper_parameters"]
-    for key, other in (("model", "latent"), ("config", {**made["config"], "latent": 3}), ("spec", {"height": 8})):
-        torch.save({**data, "hyper_parameters": {**made, key: other}}, path)
-        with pytest.raises(ValueError, match=r"last\.ckpt is of another run: .* was "):
-            fit(store, "anchor", tmp_path / "run", settings(steps=2), resume=True)
-    torch.save({"state_dict": {}}, path)
-    with pytest.raises(ValueError, match="written by another program"):
-        fit(store, "anchor", tmp_path / "run", settings(steps=2), resume=True)
-
-
-def test_a_clip_longer_than_any_episode(store: Store, tmp_path: Path) -> None:
+def test_a_clip_longer_than_any_episode(dances: Store, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Clips of 41 frames do not fit: the longest train episode"):
-        fit(store, "anchor", tmp_path / "run", settings(clip_length=41))
+        fit(dances, "anchor", tmp_path / "run", settings(clip_length=41))
 
 
-def test_a_model_without_weights_is_not_trained(store: Store, tmp_path: Path) -> None:
+def test_a_model_without_weights_is_not_trained(dances: Store, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to learn"):
-        run.fit(store, settings(), "copy", {}, tmp_path, quiet=True)
-
-
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (lambda data: data[: len(data) // 2], "cut off or not a checkpoint"),
-        (lambda data: b"hello", "cut off or not a checkpoint"),
-        (lambda data: data[: len(data) // 2] + bytes(256) + data[len(data) // 2 + 256 :], "other bytes than were wr"),
-    ],
-)
-def test_damaged_checkpoints(store: Store, tmp_path: Path, damage: Any, words: str) -> None:
-    fit(store, "anchor", tmp_path / "run", settings(steps=1))
-    path = tmp_path / "run/checkpoints/last.ckpt"
-    path.write_bytes(damage(path.read_bytes()))
-    with pytest.raises(ValueError, match=words):
-        checkpoint.load(tmp_path / "run")
-
-
-def test_a_checkpoint_of_another_model_or_program(store: Store, tmp_path: Path) -> None:
-    fit(store, "anchor", tmp_path / "run", settings(steps=1))
-    path = tmp_path / "run/checkpoints/last.ckpt"
-    data = checkpoint.read(path)
-    torch.save({**data, "hyper_parameters": {**data["hyper_parameters"], "model": "pose_cvae", "config": {}}}, path)
-    with pytest.raises(ValueError, match="does not fit the model pose_cvae"):
-        checkpoint.load(path)
-    spoilt = {name: weight * float("nan") for name, weight in data["state_dict"].items()}
-    torch.save({**data, "state_dict": spoilt}, path)
-    with pytest.raises(ValueError, match="holds NaN or infinite weights"):
-        checkpoint.load(path)
-    for made in (None, {**data["hyper_parameters"], "spec": {}}):
-        torch.save({**data, "hyper_parameters": made}, path)
-        with pytest.raises(ValueError, match=r"last\.ckpt"):
-            checkpoint.load(path)
-    torch.save({"state_dict": {"weight": torch.zeros(1)}}, path)
-    with pytest.raises(ValueError, match="neither a framecast model nor the course's network"):
-        checkpoint.load(path)
-    torch.save([1, 2], path)
-    with pytest.raises(ValueError, match="no state_dict"):
-        checkpoint.load(path)
-
-
-def test_nothing_foreign_is_executed(tmp_path: Path) -> None:
-    class Evil:
-        def __reduce__(self) -> Any:
-            return os.mkdir, (str(tmp_path / "harm"),)
-
-    torch.save({"state_dict": Evil()}, tmp_path / "evil.ckpt")
-    with pytest.raises(ValueError, match=r"evil\.ckpt"):
-        checkpoint.load(tmp_path / "evil.ckpt")
-    assert not (tmp_path / "harm").exists()
+        run.fit(dances, settings(), "copy", {}, tmp_path, quiet=True)
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_says_how_to_go_on(store: Store, tmp_path: Path) -> None:
+def test_ctrl_c_saves_and_says_how_to_go_on(dances: Store, tmp_path: Path) -> None:
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(store.root), "--out", str(out)]
+    command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(dances.root), "--out", str(out)]
     options = ["--steps", "100000", "--log_every", "1", "--validations", "0", "--clip_length", "4"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not (out / "metrics.csv").is_file() and process.poll() is None:

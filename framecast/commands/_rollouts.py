@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from framecast.atomic import check_free
 from framecast.commands._parser import Parser
 
 
@@ -41,10 +42,8 @@ def folder_of(options: Any, kept: str) -> Path:
         FileExistsError: --out is a file, or a folder with something in it.
     """
     if options.out:
-        out = Path(options.out)
-        if out.is_file() or (out.is_dir() and any(out.iterdir())):
-            raise FileExistsError(f"{out} exists already. Give another --out, or remove it.")
-        return out
+        check_free(Path(options.out))
+        return Path(options.out)
     first = Path(options.run[0])
     return (first if first.is_dir() else first.parent) / f"{kept}-{options.split}"
 

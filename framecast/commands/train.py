@@ -14,7 +14,7 @@ EXAMPLE = "framecast train --data stores/dancer --model anchor --minutes 5 --out
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
-class Early(argparse.ArgumentParser):
+class _Early(argparse.ArgumentParser):
     """Reads the options that decide which others there are."""
 
     def error(self, message: str) -> NoReturn:
@@ -23,7 +23,7 @@ class Early(argparse.ArgumentParser):
 
 
 def run(arguments: list[str]) -> int:
-    first = Early(add_help=False, allow_abbrev=False)
+    first = _Early(add_help=False, allow_abbrev=False)
     for option in ("--model", "--recipe", "--config", "--resume", "--minutes", "--steps", "--epochs"):
         first.add_argument(option)
     early, _ = first.parse_known_args(arguments)

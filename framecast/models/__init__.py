@@ -55,17 +55,17 @@ def build(spec: Spec, name: str, config: dict[str, Any]) -> Model:
 
 
 def check(name: str, config: dict[str, Any]) -> None:
-    """That sizes are sizes: whole numbers of a model's settings are 1 or more, lists of them not empty.
+    """That sizes are sizes: whole numbers of a model's settings are 1 or more, lists not empty, levels as many.
 
     Raises:
         ValueError: names the first that is not.
     """
     for key, value in config.items():
-        many = list(value) if isinstance(value, list | tuple) else [value]
-        sizes = [v for v in many if isinstance(v, int) and not isinstance(v, bool)]
-        if not many or any(size < (0 if key == "blocks" else 1) for size in sizes):
-            least = "a list of numbers of " if isinstance(value, list | tuple) else ""
-            raise ValueError(f"--{name}.{key} is {least}{0 if key == 'blocks' else 1} or more, not {value}.")
+        listed = isinstance(value, list | tuple)
+        least, many = int(key != "blocks"), list(value) if listed else [value]  # a level may have no block
+        if not many or any(isinstance(v, int) and not isinstance(v, bool) and v < least for v in many):
+            what = "a list of numbers of " if listed else ""
+            raise ValueError(f"--{name}.{key} is {what}{least} or more, not {value}.")
     levels = {key: len(config[key]) for key in ("widths", "blocks") if key in config}
     if len(set(levels.values())) > 1:
         raise ValueError(f"--{name}.widths and --{name}.blocks have a number for each level; they have {levels}.")

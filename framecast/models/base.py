@@ -65,8 +65,6 @@ class Model(nn.Module, ABC):
             )
         self.spec = spec
         self.anchored = False
-        # A vector is seen with the one before it: an action at t-1 leads to frame t, a state at t describes it.
-        self.condition_size = 2 * size if kind == "vector" else size
         self.register_buffer("condition_mean", torch.tensor(spec.condition.mean or [0.0] * size), persistent=False)
         self.register_buffer("condition_std", torch.tensor(spec.condition.std or [1.0] * size), persistent=False)
 
@@ -156,11 +154,6 @@ class Model(nn.Module, ABC):
     def standard(self, vectors: Tensor) -> Tensor:
         """Vector conditions with mean 0 and spread 1 by the training data's statistics."""
         return (vectors - self.condition_mean) / self.condition_std
-
-    def paired(self, before: Tensor | None, vectors: Tensor) -> Tensor:
-        """Each vector (B, S, D) joined to the one before it: (B, S, 2D). `before` (B, D) precedes them all."""
-        before = torch.zeros_like(vectors[:, 0]) if before is None else before
-        return torch.cat([torch.cat([before[:, None], vectors[:, :-1]], 1), vectors], -1)
 
 
 def each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:

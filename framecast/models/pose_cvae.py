@@ -15,6 +15,7 @@ from torch import Tensor
 from framecast.models.base import Model, each, flat, timed
 from framecast.nets import course
 from framecast.nets.conv import by_pixel
+from framecast.nets.vectors import at, before_each
 from framecast.values import Gaussian, Spec, Step, unit
 
 PIECE = 6  # frames decoded together: more would leave the processor's cache
@@ -76,7 +77,9 @@ class PoseCVAE(Model):
             if width < least:
                 raise ValueError(f"{key} of pose_cvae is {least} or more, not {width}.")
         self.frame_transformation = course.frame_encoder(spec.channels, f)
-        self.label_transformation = course.label_encoder(self.condition_size, label)
+        # A vector is seen with the one before it: an action at t-1 leads to frame t, a state at t describes it.
+        seen = spec.condition.size * (2 if spec.condition.kind == "vector" else 1)
+        self.label_transformation = course.label_encoder(seen, label)
         self.Gaussian_Predictor = course.GaussianPredictor(f + label, n)
         self.Decoder_Fusion = course.DecoderFusion(f + label + n, d)
         self.Generator = course.Generator(d, spec.channels)
@@ -97,11 +100,12 @@ class PoseCVAE(Model):
         assert condition is not None, "takes has no 'none'"
         clips = len(times)
         if self.spec.condition.kind == "vector":
-            vectors = self.paired(state.before, self.standard(condition))
-            state = replace(state, before=vectors[:, -1, self.spec.condition.size :])
-            vectors = vectors.gather(1, times[..., None].expand(-1, -1, vectors.shape[-1]))
+            assert state.before is not None
+            vectors = self.standard(condition)
+            seen = at(torch.cat([before_each(state.before, vectors), vectors], -1), times)
+            state = replace(state, before=vectors[:, -1])
             # The same vector at every pixel, the simplest map that a convolution can read.
-            maps = vectors.flatten(0, 1)[..., None, None].expand(-1, -1, self.spec.height, self.spec.width)
+            maps = seen.flatten(0, 1)[..., None, None].expand(-1, -1, self.spec.height, self.spec.width)
         else:
             maps = unit(condition.flatten(0, 1))
         label = self.label_transformation(by_pixel(maps))

@@ -20,6 +20,7 @@ from framecast.models.base import Model, each, flat, timed
 from framecast.nets.backbones import BACKBONES, published_beginning
 from framecast.nets.conv import by_pixel
 from framecast.nets.recurrent import Memory, RecurrentGaussian, RecurrentVector
+from framecast.nets.vectors import at, before_each
 from framecast.values import Gaussian, Spec, Step, unit
 
 
@@ -132,8 +133,7 @@ class SVG(Model):
         if condition is not None:
             assert state.before is not None
             vectors = self.standard(condition)
-            shifted = torch.cat([state.before[:, None], vectors[:, :-1]], 1)
-            cue.condition = shifted.gather(1, times[..., None].expand(-1, -1, shifted.shape[-1]))
+            cue.condition = at(before_each(state.before, vectors), times)
             state = replace(state, before=vectors[:, -1])
         if truth is None:
             return state, cue

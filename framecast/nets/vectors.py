@@ -33,7 +33,7 @@ class Past:
 
         That is the vector that led to the frame, the sum and the running means of all that did, and the frame's own.
         """
-        done = torch.cat([self.newest[:, None], vectors[:, :-1]], 1)
+        done = before_each(self.newest, vectors)
         total = 0.1 * done.cumsum(1) + self.total[:, None]  # where steps are differences their sum is the place
         late, known = [], self.late
         for piece in done.split(TOGETHER, 1):
@@ -46,6 +46,11 @@ class Past:
 def told_size(size: int) -> int:
     """How many numbers vectors of D numbers tell of a frame."""
     return (3 + len(LAGS)) * size
+
+
+def before_each(first: Tensor, vectors: Tensor) -> Tensor:
+    """The vector before each of (B, S, D); before the first of them was `first` (B, D)."""
+    return torch.cat([first[:, None], vectors[:, :-1]], 1)
 
 
 def at(values: Tensor, times: Tensor) -> Tensor:

@@ -18,6 +18,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
+from framecast.atomic import check_free
 from framecast.sources import SPLITS, Part, Source
 from framecast.sources import _studio as studio
 from framecast.sources._motion import LAG, TALL, drift, skeleton, swinging
@@ -139,8 +140,7 @@ def write(
     root = Path(root).absolute()
     if train + val + test < 1:
         raise ValueError("Nothing to draw: give --train, --val or --test above 0.")
-    if root.exists() and (not root.is_dir() or any(root.iterdir())):
-        raise FileExistsError(f"{root} is not empty. Give a new folder, or remove this one first.")
+    check_free(root, "Give a new folder, or remove this one first.")
     source = Dancer(train, val, test, seed, size)
     root.parent.mkdir(parents=True, exist_ok=True)
     partial_root = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".partial", dir=root.parent))

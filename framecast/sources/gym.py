@@ -179,7 +179,7 @@ class Gym(Source):
             pushes = Pushes(rng)
             return lambda info: pushes(info).astype(np.float32)
         space: Any = env.action_space
-        _numbers(space, self.env)
+        _numbers(space, self.env)  # refuses what nothing can be drawn from
         if hasattr(space, "n"):
             plan = iter(held(int(space.n), self.steps, rng) + space.start)
             return lambda info: int(next(plan))

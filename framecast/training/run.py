@@ -19,6 +19,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from framecast import checkpoint, models, objective, schedules
+from framecast.atomic import check_free
 from framecast.data import Batches, ClipData
 from framecast.rollout import gains_from_bf16, pick_device
 from framecast.schedules import Progress
@@ -33,11 +34,8 @@ CONFIG = "config.yaml"
 
 def prepare(out: Path, resolved: dict[str, Any]) -> None:
     """Makes a new run folder that explains itself. Raises FileExistsError where something is there already."""
-    if out.exists() and any(out.iterdir() if out.is_dir() else [out]):
-        hint = (
-            f"go on with that run: framecast train --resume {out}" if (out / CONFIG).is_file() else "remove it first."
-        )
-        raise FileExistsError(f"{out} exists already. Give another --out, or {hint}")
+    begun = (out / CONFIG).is_file()
+    check_free(out, f"Give another --out, or {f'go on: framecast train --resume {out}' if begun else 'remove it.'}")
     out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(resolved, sort_keys=False)
     versions = yaml.safe_dump({"made_with": provenance()}, sort_keys=False)

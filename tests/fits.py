@@ -1,0 +1,30 @@
+"""Small runs on a small store, trained in a moment."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from framecast import models
+from framecast.store import Store
+from framecast.training import run
+from framecast.training.settings import Settings
+
+SMALL: dict[str, dict[str, Any]] = {
+    "anchor": {"widths": [8, 8, 16], "blocks": [1, 1, 1], "latent": 2},
+    "pose_cvae": {"F_dim": 16, "L_dim": 8, "N_dim": 4, "D_out_dim": 16},
+}
+
+
+def settings(**changes: Any) -> Settings:
+    return Settings(**{"steps": 6, "batch_size": 2, "clip_length": 4, "log_every": 1, "validations": 0, **changes})
+
+
+def fit(
+    store: Store, model: str, out: Path, asked: Settings, resume: bool = False, extra: Any = (), **more: Any
+) -> Any:
+    out.mkdir(exist_ok=True)
+    config = models.plain(
+        models.config_of(model)(**{k: tuple(v) if isinstance(v, list) else v for k, v in SMALL[model].items()})
+    )
+    return run.fit(store, asked, model, config, out, resume=resume, quiet=True, extra=extra, **more)

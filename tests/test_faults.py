@@ -1,0 +1,127 @@
+"""Bad input at the command line: one clear error, and nothing is left or lost."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from framecast import cli
+
+FAULTS = {
+    "trian": (2, "Did you mean 'train'?"),
+    "pack dancr --out x": (2, "Did you mean 'dancer'?"),
+    "pack npz nowhere --out x": (1, "nowhere does not exist"),
+    "pack dancer --out {dances}": (1, "exists already"),
+    "pack dancer --trian 3 --out x": (2, "Did you mean '--train'?"),
+    "info nowhere": (1, "nowhere does not exist"),
+    "train --data {dances} --out x --stepz 3": (2, "Did you mean '--steps'?"),
+    "train --data {dances} --out x --steps three": (2, "--steps takes a whole number"),
+    "train --data {dances} --out x --steps 3 --optim Adm": (2, "Did you mean 'Adam'?"),
+    "train --data {dances} --out x --steps 3 --model anchr": (1, "Did you mean 'anchor'?"),
+    "train --data {dances} --out x --recipe dancer-ancor --steps 3": (1, "Did you mean 'dancer-anchor'?"),
+    "train --data {dances} --out x": (1, "one of --minutes, --steps or --epochs"),
+    "train --data {dances} --out x --steps 3 --clip-length 99": (1, "Clips of 99 frames do not fit"),
+    "train --data {dances} --out {run} --steps 3": (1, "framecast train --resume"),
+    "train --data {dances} --out x --steps 3 --model copy": (1, "nothing to learn"),
+    "train --resume nowhere": (1, "is no run folder"),
+    "train --resume": (1, "framecast train --resume runs/dancer"),
+    "info {dances} --out sheet.txt": (2, "--out is a picture (.png"),
+    "train --resume {run} --steps 3": (1, "drop --steps"),
+    "train --data {dances} --out x --steps 3 --config nowhere.yaml": (1, "nowhere.yaml"),
+    "evaluate {run} --data {robots}": (1, "was trained with the condition picture"),
+    "evaluate {run} --data {dances} --split tset": (1, "no 'tset' episodes"),
+    "evaluate {dances} --data {dances}": (1, "holds no checkpoints"),
+    "evaluate {run} --data {dances} --context 99": (1, "no frame after the first 99"),
+    "evaluate {run} --data {dances} --horizon 0": (2, "--horizon must be 1 or more"),
+    "predict {run} --data {dances} --out film.gfi": (1, "Did you mean film.gif?"),
+    "predict {run} --data {dances} --split val --episode 7 --out f.gif": (1, "episodes 0 to 0"),
+    "predict {run} --data {dances} --split val --horizon 99 --out f.gif": (1, "need 100 conditions"),
+    "predict {run} --data {robots} --split val --out f.gif": (1, "picture of 3 channels"),
+    "predict {run} --data {dances} --split val --samples 0 --out f.gif": (1, "samples is 1 or more"),
+    "predict {run} --out f.gif": (2, "give --data STORE, or --frames"),
+    "predict {run} --data {dances} --frames mine --out f.gif": (2, "give one or the other"),
+    "predict {run} --data {dances} --split val --context 0 --out f.gif": (1, "--context 0"),
+    "predict {run} --data {dances} --split val --seed -1 --out f.gif": (1, "seed is 0 or more"),
+    "predict {run} --data {dances} --split val --out {dances}": (1, "is a folder that exists already"),
+    "evaluate {run} --data {dances} --out {run}": (1, "exists already"),
+    "evaluate {run} --data {dances} --seed -1": (2, "--seed must be 0 or more"),
+    "pack dancer --out x --workers 0": (2, "--workers must be 1 or more"),
+    "synth dancer x --train 0 --val 0 --test 0": (1, "Nothing to draw"),
+    "train --data {dances} --out x --steps 3 --svg.z 0 --model svg": (1, "--svg.z is 1 or more"),
+}
+
+
+@pytest.mark.parametrize("command", FAULTS)
+def test_one_clear_error(
+    command: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    filled = command.format(dances=place / "dances", robots=place / "robots", run=place / "run-dances")
+    status, words = FAULTS[command]
+    try:
+        found = cli.main(filled.split())
+    except SystemExit as leave:
+        found = leave.code
+    said = capsys.readouterr().err
+    assert found == status, said
+    assert words in said
+    assert "Traceback" not in said
+    assert not any(tmp_path.iterdir()), "a command that was refused leaves nothing"
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("optim: Adm", "--optim is one of Muon, AdamW, Adam, not 'Adm'. Did you mean 'Adam'?"),
+        ("schedule_unit: epochs", "--schedule_unit is one of step, epoch"),
+        ("steps: abc", "--steps takes a whole number"),
+        ("lr: fast", "--lr takes a number"),
+        ("conditions: maybe", "--conditions takes true or false"),
+        ("anchor: 5", "holds settings of that model"),
+        ("model: 5", "There is no model '5'"),
+    ],
+)
+def test_words_in_a_config_file_are_checked(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    (tmp_path / "mine.yaml").write_text(f"{line}\n")
+    command = ["train", "--data", str(place / "dances"), "--out", str(tmp_path / "x")]
+    try:
+        status = cli.main([*command, "--config", str(tmp_path / "mine.yaml")])
+    except SystemExit as leave:
+        status = leave.code
+    said = capsys.readouterr().err
+    assert status
+    assert words in said
+    assert not (tmp_path / "x").exists()
+
+
+def test_config_file_with_an_unknown_key(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.yaml").write_text("stepz: 3\n")
+    command = ["train", "--data", str(place / "dances"), "--out", str(tmp_path / "x")]
+    assert cli.main([*command, "--config", str(tmp_path / "mine.yaml")]) == 1
+    assert "'stepz'" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "command", ["pack dancer --train 20 --val 2 --test 1 --out {}", "synth dancer {} --train 3 --val 2"]
+)
+def test_a_place_without_permission_is_named(
+    command: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Root may write everywhere, so the refusal is the system's words, not its deed."""
+    make = Path.mkdir
+
+    def refuse(self: Path, *args: object, **kwargs: object) -> None:
+        if "closed" in str(self):
+            raise PermissionError(13, "Permission denied", str(self))
+        make(self, *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(Path, "mkdir", refuse)
+    assert cli.main(command.format(tmp_path / "closed" / "there").split()) == 1
+    said = capsys.readouterr().err
+    assert "no permission for" in said
+    assert "closed" in said
+    assert "Choose another place" in said
+    assert not list(tmp_path.iterdir())
