@@ -23,7 +23,7 @@ from framecast.training.muon import Muon
 from framecast.training.settings import Settings
 from framecast.values import Episode, Kind, Spec
 
-pytestmark = pytest.mark.usefixtures("float32")
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("float32")]
 
 
 @every_learning_model
@@ -47,7 +47,6 @@ def test_training_steps_are_the_cpus(name: str, kind: Kind) -> None:
         assert not torch.equal(back(one), two.detach()), "the optimiser has moved it"
 
 
-@pytest.mark.slow
 @every_learning_model
 def test_rollouts_are_the_cpus(name: str, kind: Kind) -> None:
     near = made(name, spec_of(kind))
@@ -60,7 +59,6 @@ def test_rollouts_are_the_cpus(name: str, kind: Kind) -> None:
     same(back(far_seen.frames), seen.frames)
 
 
-@pytest.mark.slow
 @every_learning_model
 def test_training_draws_on_the_models_device(name: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
     """A whole step of training; where a model takes cures of drift, with all (step 0 draws a rollout of its own)."""
@@ -85,7 +83,6 @@ def episode(spec: Spec, number: int) -> Episode:
     return Episode(f"e{number}", as_bytes(clip.frames[number]), condition)
 
 
-@pytest.mark.slow
 @every_learning_model
 def test_scores_are_the_cpus(name: str, kind: Kind, write_store: WriteStore, tmp_path: Path) -> None:
     """What is drawn elsewhere comes back to be measured, and diagnosed."""

@@ -185,7 +185,10 @@ def test_a_condition_leads_to_the_next_frame() -> None:
     assert changed.tolist() == [False, False, True, True, True]  # of frames 1 .. 5
 
 
-@pytest.mark.parametrize(("backbone", "prior"), [("vgg", "learned"), ("dcgan", "fixed"), ("dcgan", "none")])
+@pytest.mark.parametrize(
+    ("backbone", "prior"),
+    [pytest.param("vgg", "learned", marks=pytest.mark.slow), ("dcgan", "fixed"), ("dcgan", "none")],
+)
 def test_training_lowers_the_loss(backbone: reference.Backbone, prior: reference.Prior) -> None:
     model = small(backbone=backbone, prior=prior)
     optimizer = reference.make_optimizer(model)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -134,5 +135,12 @@ def _write(path: Path, stream: Iterator[np.ndarray], samples: int, fps: float, p
                     with file.open("ab") as end:
                         end.write(sample.tobytes())
             for file, raw in zip(files, drawn, strict=True):
-                write_film(file, iter(np.memmap(raw, np.uint8, "r").reshape(-1, *shape)), fps)
+                write_film(file, _frames(raw, shape), fps)
     return files
+
+
+def _frames(raw: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
+    """The frames of a file of nothing else, each read when it is asked for: a mapping would hold all it has shown."""
+    with raw.open("rb") as file:
+        while data := file.read(math.prod(shape)):
+            yield np.frombuffer(data, np.uint8).reshape(shape)
