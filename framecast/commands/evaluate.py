@@ -42,7 +42,6 @@ def run(arguments: list[str]) -> int:
 def evaluate(options: Any) -> Any:
     """Scores, prints, writes and draws."""
     from framecast import checkpoint, perception
-    from framecast import diagnose as diagnosis
     from framecast import evaluate as evaluation
     from framecast.atomic import write_json
     from framecast.protocols.applied import applied, check
@@ -51,7 +50,7 @@ def evaluate(options: Any) -> Any:
     from framecast.results import record
     from framecast.rollout import pick_device
     from framecast.store import Store
-    from framecast.training.run import described, implied_sigma
+    from framecast.training.run import described
 
     store, out = Store(options.data), folder_of(options, "evaluation")
     device = str(pick_device(options.device))
@@ -82,12 +81,7 @@ def evaluate(options: Any) -> Any:
         )
     with bar("FVD", " steps") as progress:
         distances = eyes.distances(result, options.seed, progress)
-    diagnoses = {}
-    if options.diagnose:
-        for who, made in loaded.items():
-            sigma = implied_sigma(made.settings, store.spec.values)
-            print(f"diagnosing {who} ...")
-            diagnoses[who] = diagnosis.diagnose(who, made.model, result, options.seed, sigma)
+    diagnoses = _diagnosed(loaded, result, store, options.seed) if options.diagnose else {}
     out.mkdir(parents=True, exist_ok=True)
     kept = about(options, loaded, store, protocol, context)
     if diagnoses:
@@ -108,12 +102,23 @@ def evaluate(options: Any) -> Any:
     )
     show(result)
     print("\n".join([*(distances.words() if distances else []), "; ".join(eyes.missing())]).rstrip())
-    for who, made in loaded.items():
-        if found := diagnoses.get(who):
-            words = [*found.words(), *described(made.settings, store.spec.values)]
-            print("\n".join([f"{who}:", *(f"  {line}" for line in words)]))
+    for who, found in diagnoses.items():
+        lines = [*found.words(), *described(loaded[who].settings, store.spec.values)]
+        print("\n".join([f"{who}:", *(f"  {line}" for line in lines)]))
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result
+
+
+def _diagnosed(loaded: dict[str, Any], result: Any, store: Any, seed: int) -> dict[str, Any]:
+    """Of each run, whether it uses its conditions and its latent."""
+    from framecast import diagnose
+    from framecast.training.run import implied_sigma
+
+    found = {}
+    for who, made in loaded.items():
+        print(f"diagnosing {who} ...")
+        found[who] = diagnose.diagnose(who, made.model, result, seed, implied_sigma(made.settings, store.spec.values))
+    return found
 
 
 def _trained(settings: list[dict[str, Any]]) -> str:
