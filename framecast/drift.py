@@ -172,13 +172,13 @@ def measure(
     for model in predictors.values():
         evaluate.check_fit(model, store)
     chosen = []
-    for episode, frames in evaluate.episodes_for(store, split, context, horizon, most):
+    for number, episode, frames in evaluate.episodes_for(store, split, context, horizon, most):
         if frames < 2:
             raise ValueError(
                 f"The episode {episode.name!r} of {store.root} has {frames} frame after {context} given; a slope needs"
                 " two. Give fewer --context frames, or another store."
             )
-        chosen.append(_Course(episode, context, frames, horizon or frames, seed))
+        chosen.append(_Course(episode, context, frames, horizon or frames, (seed, 0, number)))
     result = Result()
     for course in chosen:
         before, first = course.episode.frames[context - 1], course.episode.frames[:1]
@@ -217,13 +217,13 @@ def to_and_fro(length: int, begin: int, stop: int) -> np.ndarray:
 
 @dataclass
 class _Course:
-    """An episode, how many of its frames are given and how many have truth, and how far it is followed."""
+    """An episode, how many of its frames are given and how many have truth, how far it is followed, its noise's key."""
 
     episode: Episode
     context: int
     truths: int
     horizon: int
-    seed: int
+    key: tuple[int, int, int]
 
     def pieces(self, count: int) -> Iterator[tuple[int, int]]:
         """Beginnings and ends of the pieces of so many frames after the given ones."""
@@ -248,7 +248,7 @@ class _Course:
         given = tensor(self.episode.frames[: self.context])[None]
         truth = (tensor(piece)[None] for piece in self.truth()) if forced else None
         conditions = self.conditions(model, count)
-        return (as_bytes(drawn[0]) for drawn in roll(model, given, conditions, [(self.seed, 0)], truth=truth))
+        return (as_bytes(drawn[0]) for drawn in roll(model, given, conditions, [self.key], truth=truth))
 
     def frames_before(self) -> Film:
         """Copying the last frame with true frames fed: the true frame before."""

@@ -71,12 +71,14 @@ class Result:
     """All predictions of an evaluation: `scores[who][episode]`, with the truth (T, H, W, C) of each episode.
 
     `whole[who]` are numbers that only all episodes together have (FVD).
+    `numbers` are the episodes' places in their split, by which their noise is drawn.
     """
 
     names: list[str]
     truth: list[np.ndarray]
     conditions: list[np.ndarray | None]
     given: list[np.ndarray]
+    numbers: list[int]
     samples: int = 1
     formula: Psnr = "frame"
     scores: dict[str, list[Scored]] = field(default_factory=dict)
@@ -102,24 +104,32 @@ def score(truth: np.ndarray, frames: np.ndarray, formula: Psnr = "frame", extras
 
 
 def episodes_for(
-    store: Store, split: str, context: int, horizon: int | None, most: int | None
-) -> list[tuple[Episode, int]]:
-    """The episodes of a split that have truth to compare with, and how many frames of each are predicted.
+    store: Store, split: str, context: int, horizon: int | None, most: int | None, whole: bool = False
+) -> list[tuple[int, Episode, int]]:
+    """The episodes of a split that have truth to compare with: number, episode, and how many frames are predicted.
+
+    With `whole`, those that end before the horizon are left out; else they are predicted to their ends.
 
     Raises:
-        ValueError: none has.
+        ValueError: none is left.
     """
+    least = horizon if whole and horizon else 1
     found = []
-    for episode in store.episodes(split):
+    for number in store.long_enough(split, context + least)[:most]:
+        episode = store.episode(split, number)
         room = len(episode.frames) - context
-        if room >= 1:
-            found.append((episode, min(room, horizon) if horizon else room))
-        if most and len(found) >= most:
-            break
+        found.append((number, episode, min(room, horizon) if horizon else room))
     if not found:
+        room = max(entry.frames for entry in store.entries_of(split)) - context
+        if room < 1:
+            raise ValueError(
+                f"The {split!r} episodes of {store.root} hold no frame after the first {context}, so there is no truth"
+                " to compare with. Use `framecast predict`, or give another --split."
+            )
         raise ValueError(
-            f"The {split!r} episodes of {store.root} hold no frame after the first {context}, so there is no truth to"
-            " compare with. Use `framecast predict`, or give another --split."
+            f"--horizon {horizon}: the longest {split} episode of {store.root} has {room} frames after {context} given"
+            f" ones, and a score needs the truth. Give at most {room}; `framecast predict` goes on for as long as it"
+            " is given conditions."
         )
     return found
 
@@ -138,6 +148,7 @@ def evaluate(
     pixels: int = FRAMES_AT_ONCE,
     formula: Psnr = "frame",
     extras: Extras = NOTHING,
+    whole: bool = False,
 ) -> Result:
     """Free-running rollouts of every predictor over a split, and of the copy baselines.
 
@@ -148,23 +159,24 @@ def evaluate(
         context: given frames.
         horizon: frames to predict of each episode at most; None: all there are.
         most: episodes at most.
-        seed: of the samples: sample k of any episode is drawn from (seed, k), as `predict` draws it.
+        seed: of the samples: sample k of episode n is drawn from (seed, k, n), as `framecast predict` draws it.
         baselines: with the copy baselines.
         progress: called with who predicts, frames done, and frames in all.
         samples: K of each episode.
         pixels: of frames drawn together; results do not depend on it.
         formula: of the PSNR, as `protocols.Protocol` has it.
         extras: further metrics.
+        whole: episodes that end before the horizon are left out, not predicted to their ends.
 
     Raises:
-        ValueError: the store's condition or size is not what a model was trained on.
+        ValueError: no episode is long enough; the store's condition or size is not what a model was trained on.
     """
     if samples < 1:
         raise ValueError(f"--samples is 1 or more, not {samples}.")
-    chosen = episodes_for(store, split, context, horizon, most)
-    result = Result([], [], [], [], samples, formula, extras=extras)
-    for episode, frames in chosen:
+    result = Result([], [], [], [], [], samples, formula, extras=extras)
+    for number, episode, frames in episodes_for(store, split, context, horizon, most, whole):
         stop = context + frames
+        result.numbers.append(number)
         result.names.append(episode.name)
         result.given.append(np.asarray(episode.frames[:context]))
         result.truth.append(np.asarray(episode.frames[context:stop]))
@@ -255,7 +267,7 @@ def _rows(
             yield piece(first, min(first + size, context + length))
 
     frames = torch.stack([tensor(result.given[n]) for n in videos])
-    drawn = roll(model, frames, pieces(), [(seed, k) for _, k in batch], mean)
+    drawn = roll(model, frames, pieces(), [(seed, k, result.numbers[n]) for n, k in batch], mean)
     return np.concatenate([as_bytes(p) for p in drawn], 1)
 
 

@@ -136,7 +136,7 @@ def prepare(
 
 def _clips(store: Store, split: str, context: int, horizon: int | None, most: int | None) -> int:
     """How many clips there are. Raises ValueError where they are too few, too short, or of several lengths."""
-    lengths = [context + frames for _, frames in episodes_for(store, split, context, horizon, most)]
+    lengths = [context + frames for *_, frames in episodes_for(store, split, context, horizon, most, True)]
     if min(lengths) < max(lengths):
         raise ValueError(
             f"FVD compares clips of one length; those of {split} have {min(lengths)} to {max(lengths)} frames. Give"

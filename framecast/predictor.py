@@ -68,10 +68,12 @@ class Predictor:
         seed: int = 0,
         horizon: int | None = None,
         mean: bool = False,
+        episode: int = 0,
     ) -> Iterator[np.ndarray]:
         """As `predict`, piece by piece: yields uint8 (K, S, H, W, C), S <= 32. Memory does not grow with the horizon.
 
-        `mean` puts the prior's mean in place of its samples.
+        `mean` puts the prior's mean in place of its samples. Every `episode` of a store has noise of its own, the same
+        here as where it is scored.
         """
         frames = self._frames(frames)
         if conditions is not None and self.spec.condition.kind != "none":
@@ -90,7 +92,7 @@ class Predictor:
                 yield stop - first if conditions is None else self._piece(conditions[first:stop])
 
         def walk() -> Iterator[np.ndarray]:
-            keys = [(seed, sample) for sample in range(samples)]
+            keys = [(seed, sample, episode) for sample in range(samples)]
             for drawn in roll(self.model, tensor(frames)[None], pieces(), keys, mean):
                 yield as_bytes(drawn)
 

@@ -20,7 +20,9 @@ from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
 CHUNK = 32  # frames drawn at a time: memory is that of one chunk, whatever the horizon
-Key = tuple[int, ...]  # what a row's noise is drawn from: (seed, sample), or (seed, sample, episode)
+# What a row's noise is drawn from: (seed, sample, episode). Episodes that shared their noise would err alike: FVD and
+# means over videos would see one film's luck many times.
+Key = tuple[int, int, int]
 
 
 def drawn_frames(model: Model, length: int, context: int) -> tuple[int, int]:
@@ -159,7 +161,7 @@ def roll(
     model: Model,
     frames: Tensor,
     conditions: Iterable[Tensor | int],
-    keys: Iterable[Key] = ((0, 0),),
+    keys: Iterable[Key] = ((0, 0, 0),),
     mean: bool = False,
     truth: Iterable[Tensor] | None = None,
 ) -> Iterator[Tensor]:
@@ -170,7 +172,7 @@ def roll(
         frames: (R, n, C, H, W) given frames, uint8 or floats; R is 1 for many samples of one video.
         conditions: first the given frames' (R, n, ...), then pieces (R, S, ...) of the ones to come; without
             conditions, n and then numbers of frames to come.
-        keys: a row's noise is drawn from its key, such as (seed, sample): a row is the same whichever others are drawn
+        keys: a row's noise is drawn from its key, (seed, sample, episode): a row is the same whichever others are drawn
             with it.
         mean: put the prior's mean in place of its samples.
         truth: pieces (R, S, C, H, W) as those of `conditions`, fed in place of the drawn frames where the model feeds
@@ -217,21 +219,24 @@ def as_bytes(frames: Tensor) -> np.ndarray:
 
 
 @torch.no_grad()
-def reconstruct(model: Model, clip: Clip, context: int = 1) -> Trace:
-    """The frames after the given ones with latents from the posterior (its mean), own frames fed back.
+def reconstruct(model: Model, clip: Clip, context: int = 1, key: Key | None = None) -> Trace:
+    """The frames after the given ones with latents from the posterior, own frames fed back.
 
     Args:
         model: in eval mode.
         clip: the truth, floats or uint8.
         context: given frames.
+        key: what every clip's latents are drawn from, with the noise that `roll` has of it. None: the posterior's mean.
     """
     device = next((p.device for p in model.parameters()), torch.device("cpu"))
     clip = clip.to(device).to_float()
     count, given = drawn_frames(model, clip.frames.shape[1], context)
     clips = len(clip.frames)
-    noise = torch.zeros(clips, count, *model.noise_shape, device=device)
+    eps = torch.zeros(clips, count, *model.noise_shape, device=device)
+    if key is not None:
+        eps[:, given:] = noise(model, [key], range(count - given)).to(device)
     with autocast(device):
-        trace = walk(model, clip, torch.zeros(clips, count, dtype=torch.bool, device=device), noise, context)
+        trace = walk(model, clip, torch.zeros(clips, count, dtype=torch.bool, device=device), eps, context)
     return each(trace, lambda x: x[:, given:].float())
 
 

@@ -96,6 +96,10 @@ class Store:
             raise ValueError(f"{self.root} has no {split!r} episodes. It has: {have}.")
         return self.entries[split]
 
+    def long_enough(self, split: str, frames: int) -> list[int]:
+        """The numbers of the episodes with so many frames or more."""
+        return [number for number, entry in enumerate(self.entries_of(split)) if entry.frames >= frames]
+
     def episode(self, split: str, number: int) -> Episode:
         """One episode; its arrays are views of the memory map, nothing is read yet."""
         entry = self.entries_of(split)[number]

@@ -48,7 +48,7 @@ def trained(folder: Path, rows: int = 51, epoch: float = 25.0, **changes: Any) -
 def scored(folder: Path, shift: int = 0, **rules: Any) -> Path:
     """Adds an evaluation of three sequences, films included; returns its results.json."""
     truth = [film(6, n) for n in range(3)]
-    result = Result(["0", "1", "2"], truth, [None] * 3, [t[:1] for t in truth])
+    result = Result(["0", "1", "2"], truth, [None] * 3, [t[:1] for t in truth], [0, 1, 2])
     mixed = [(t // 4 * 3 + film(6, 9 + n + shift) // (4 + 4 * n)).astype(np.uint8) for n, t in enumerate(truth)]
     result.scores["pose_cvae"] = [score(t, m) for t, m in zip(truth, mixed, strict=True)]
     result.scores["copy first frame"] = [score(t, np.repeat(t[:1], 6, 0)) for t in truth]

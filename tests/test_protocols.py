@@ -134,7 +134,7 @@ class TestProtocol:
 
     def test_a_record_says_what_was_done_and_not_what_was_asked(self, store: Store) -> None:
         named = replace(BUILT_IN["bair-2-28-best100"], source="npz", size="16x16", camera="aux1")
-        record = applied.applied(store, "val", 2, 28, 100, None, named, trained="1 -> 8").record()
+        record = applied.applied(store, "val", 2, 4, 100, None, named, trained="1 -> 8").record()
         assert (record["lpips"], record["fvd"], record["trained"]) == (protocols.NOT, protocols.NOT, "1 -> 8")
         assert record["camera"] == ""
         assert record["recordings"].startswith("3 videos, crc32 ")

@@ -118,7 +118,7 @@ def test_many_rows_are_thinned_and_keep_their_mean() -> None:
 @pytest.mark.parametrize(("frames", "height", "width"), [(1, 12, 24), (7, 24, 12), (30, 12, 12)])
 def test_a_sheet_holds_every_frame_exactly(frames: int, height: int, width: int, tmp_path: Path) -> None:
     truth = np.random.default_rng(0).integers(0, 255, (frames, height, width, 1), dtype=np.uint8)
-    result = Result(["a"], [truth], [None], [truth[:1]])
+    result = Result(["a"], [truth], [None], [truth[:1]], [0])
     result.scores["m"] = [score(truth, truth[::-1].copy())]
     (about,) = kept.keep(result, tmp_path)
     pixels = np.asarray(Image.open(tmp_path / about["prediction"]).convert("RGB"))
@@ -129,7 +129,7 @@ def test_a_sheet_holds_every_frame_exactly(frames: int, height: int, width: int,
 
 def test_best_and_worst_are_kept_and_large_films_are_cut(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     truth = [film(4, n) for n in range(6)]
-    result = Result([str(n) for n in range(6)], truth, [None] * 6, [t[:1] for t in truth])
+    result = Result([str(n) for n in range(6)], truth, [None] * 6, [t[:1] for t in truth], list(range(6)))
     result.scores["m"] = [score(t, np.clip(t + np.uint8(9 - n), 0, 255)) for n, t in enumerate(truth)]
     worst, best = np.argsort([s.psnr.mean() for s in result.scores["m"]])[[0, -1]]
     monkeypatch.setattr(kept, "PIXELS", 3 * 12 * 24)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from itertools import combinations
 from pathlib import Path
 from typing import Any
@@ -12,7 +13,6 @@ import pytest
 import torch
 
 from framecast import diagnose, evaluate, models, results
-from framecast.commands import evaluate as command
 from framecast.evaluate import portions
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.packing import pack
@@ -105,9 +105,22 @@ def test_sample_k_is_the_same_in_an_evaluation_and_in_a_prediction(store: Store)
     model = model_for(store)
     result = evaluate.evaluate({"latent": model}, store, "val", 2, seed=3, samples=3, baselines=False)
     episode = store.episode("val", 1)
-    drawn = Predictor(model, "latent", {}).predict(episode.frames[:2], episode.condition, samples=3, seed=3)
-    for k in range(3):
-        np.testing.assert_allclose(result.scores["latent"][1].samples[k].astype(int), drawn[k], atol=1)
+    drawn = Predictor(model, "latent", {}).stream(episode.frames[:2], episode.condition, 3, seed=3, episode=1)
+    for k, film in enumerate(np.concatenate(list(drawn), 1)):
+        np.testing.assert_allclose(result.scores["latent"][1].samples[k].astype(int), film, atol=1)
+
+
+def test_every_episode_has_noise_of_its_own(store: Store) -> None:
+    """With one noise for all, the error of a video would be that of every other: FVD 37 in place of 1 (measured)."""
+    model, episode = model_for(store), store.episode("val", 3)
+    result = evaluate.evaluate({"latent": model}, store, "val", 2, samples=2, baselines=False)
+    result.given, result.truth = [episode.frames[:2]] * 4, [episode.frames[2:]] * 4
+    result.conditions = [episode.condition] * 4
+    again = replace(result, scores={}, numbers=[0, 1, 2, 0])
+    one, two, three, like_one = evaluate._draw("latent", model, again, 2, 0, 2**21, None)[0]
+    assert not np.array_equal(one.samples[0], two.samples[0])
+    assert not np.array_equal(two.samples[0], three.samples[0])
+    np.testing.assert_allclose(one.psnr, like_one.psnr, atol=0.02)
 
 
 def test_pictures_of_samples(store: Store, tmp_path: Path) -> None:
@@ -122,8 +135,10 @@ def test_no_samples_are_refused(store: Store) -> None:
 
 def test_a_horizon_that_needs_more_truth_than_there_is(store: Store) -> None:
     with pytest.raises(ValueError, match="--horizon 9: the longest val episode of .* has 6 frames after 2 given"):
-        command._check_horizon(store, "val", 2, 9)
-    command._check_horizon(store, "val", 2, 6)
+        evaluate.evaluate({}, store, "val", 2, 9, whole=True)
+    result = evaluate.evaluate({}, store, "val", 2, 5, whole=True)
+    assert ([len(truth) for truth in result.truth], result.numbers) == ([5, 5], [2, 3])
+    assert [len(truth) for truth in evaluate.evaluate({}, store, "val", 2, 5).truth] == [3, 4, 5, 5]
 
 
 class TestDiagnosis:
@@ -139,6 +154,35 @@ class TestDiagnosis:
         assert len(found.kl) == 4
         assert found.sigma > 0
         assert any("with another episode's" in line for line in found.words())
+
+    def test_gains_compare_one_sample_with_one(self, store: Store) -> None:
+        model = model_for(store)
+        results = [evaluate.evaluate({"latent": model}, store, "val", 2, samples=n, baselines=False) for n in (1, 5)]
+        one, many = (diagnose.diagnose("latent", model, result) for result in results)
+        assert many.psnr == pytest.approx(one.psnr, abs=1e-3)
+        assert many.shuffled == pytest.approx(one.shuffled)
+
+    def test_a_posterior_that_is_the_prior_is_worth_nothing(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Samples against samples: the mean of the posterior would score better than any sample of the prior."""
+        model = model_for(store)
+        result = evaluate.evaluate({"latent": model}, store, "val", 2, baselines=False)
+        parallel = model.parallel
+
+        def blind(state: Any, cues: Any, noise: torch.Tensor) -> Any:
+            state, step = parallel(state, replace(cues, seen=None), noise)
+            return state, replace(step, posterior=step.prior)
+
+        monkeypatch.setattr(model, "parallel", blind)
+        found = diagnose.diagnose("latent", model, result)
+        assert found.posterior == pytest.approx(found.psnr, abs=1e-3)
+        assert (sum(found.kl), found.active) == (0, 0)
+
+    def test_one_episode_has_no_other(self, store: Store) -> None:
+        model = model_for(store)
+        found = diagnose.diagnose("latent", model, evaluate.evaluate({"latent": model}, store, "test", 2))
+        assert "with the same ones backwards (there is one episode)" in found.words()[0]
 
     def test_a_model_without_conditions_and_latent(self, store: Store) -> None:
         copy = models.build(store.spec, "copy", {}).eval()
@@ -188,8 +232,6 @@ class TestDiagnosis:
         assert diagnose.active_units(means[:, :, 7:8]) == 1
 
     def test_a_run_without_conditions_is_not_blamed_for_them(self, store: Store) -> None:
-        from dataclasses import replace
-
         from framecast.values import Condition
 
         free = models.build(replace(store.spec, condition=Condition()), "latent", {"widths": (8, 8, 8)}).eval()

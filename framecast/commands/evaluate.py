@@ -57,7 +57,6 @@ def evaluate(options: Any) -> Any:
     loaded = checkpoint.load_all(options.run, device)
     predictors = {who: made.model for who, made in loaded.items()}
     context = options.context or max(made.settings.get("context", 1) for made in loaded.values())
-    _check_horizon(store, options.split, context, options.horizon)
     named = find(options.protocol) if options.protocol else None
     if named:
         check(named, store, options.split, predictors, options.episodes)
@@ -78,6 +77,7 @@ def evaluate(options: Any) -> Any:
             samples=options.samples,
             formula=protocol.psnr,
             extras=eyes.extras,
+            whole=True,
         )
     with bar("FVD", " steps") as progress:
         distances = eyes.distances(result, options.seed, progress)
@@ -94,12 +94,8 @@ def evaluate(options: Any) -> Any:
     for run in map(Path, options.run):
         if run.is_dir():
             training_figures(run)
-    frames = sum(len(t) for t in result.truth)
-    drawn = "" if options.samples == 1 else f", {options.samples} samples of each"
-    print(
-        f"{options.split} of {store.root}: {len(result.names)} episodes, {context} given and {frames} predicted"
-        f" frames{drawn}; protocol {protocol.name} ({protocol.hash()})"
-    )
+    print(f"{options.split} of {store.root}: {_scored(result, store, options)}")
+    print(f"protocol {protocol.name} ({protocol.hash()})")
     show(result)
     print("\n".join([*(distances.words() if distances else []), "; ".join(eyes.missing())]).rstrip())
     for who, found in diagnoses.items():
@@ -121,23 +117,32 @@ def _diagnosed(loaded: dict[str, Any], result: Any, store: Any, seed: int) -> di
     return found
 
 
+def _scored(result: Any, store: Any, options: Any) -> str:
+    """How many episodes and frames were given and predicted, and which were left out."""
+    lengths = sorted({len(truth) for truth in result.truth})
+    predicted = " to ".join(dict.fromkeys(str(length) for length in (lengths[0], lengths[-1])))
+    count, context = len(result.names), len(result.given[0])
+    words = (
+        f"{count} episodes, of each {context} given and {predicted} predicted frames"
+        if count > 1
+        else (f"1 episode, {context} given and {predicted} predicted frames")
+    )
+    if options.samples > 1:
+        words += f", {options.samples} samples"
+    short = len(store.entries_of(options.split)) - len(
+        store.long_enough(options.split, context + (options.horizon or 1))
+    )
+    if short:
+        words += f" ({short} episode{'s' * (short > 1)} shorter than that left out)"
+    return words
+
+
 def _trained(settings: list[dict[str, Any]]) -> str:
     """Given -> predicted frames of the training clips of all runs."""
     found = {
         f"{s['context']} -> {s['clip_length'] - s['context']}" if "context" in s else "not known" for s in settings
     }
     return ", ".join(sorted(found))
-
-
-def _check_horizon(store: Any, split: str, context: int, horizon: int | None) -> None:
-    """Truth is needed for every frame that is asked for."""
-    room = max(entry.frames for entry in store.entries_of(split)) - context
-    if horizon is not None and horizon > room:
-        raise ValueError(
-            f"--horizon {horizon}: the longest {split} episode of {store.root} has {room} frames after {context} given"
-            f" ones, and a score needs the truth. Give at most {room}; `framecast predict` goes on for as long as you"
-            " like."
-        )
 
 
 def show(result: Any) -> None:

@@ -71,7 +71,8 @@ def predict(options: Any) -> None:
     predictor = load(options.run, options.device)
     context = predictor.settings.get("context", 1) if options.context is None else options.context
     frames, conditions = _inputs(options, predictor.spec, context)
-    stream = predictor.stream(frames, conditions, options.samples, options.seed, options.horizon, options.mean)
+    asked = (options.samples, options.seed, options.horizon, options.mean, options.episode if options.data else 0)
+    stream = predictor.stream(frames, conditions, *asked)
     total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
     with bar("predicting") as progress:
         files = _write(

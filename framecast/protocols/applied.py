@@ -29,9 +29,11 @@ def applied(
         trained: given -> predicted frames of the runs' training clips, for a named protocol.
         lpips, fvd: by what they were computed, if they were.
     """
-    count, index = len(store.entries_of(split)[:most]), store.index
-    recordings = f"the first {count} of {len(store.entries_of(split))}" if most else str(count)
-    recordings += f" videos, crc32 {index['files'][f'{split}.frames.npy']['crc32']:08x}"
+    index, count = store.index, len(store.entries_of(split))
+    long = len(store.long_enough(split, context + (horizon or 1)))
+    recordings = f"{count} videos" if long == count else f"the {long} of {count} videos that are long enough"
+    recordings = f"the first {most} of {recordings}" if most and most < long else recordings
+    recordings += f", crc32 {index['files'][f'{split}.frames.npy']['crc32']:08x}"
     camera = str(index["about"].get("camera") or index["options"].get("camera") or "")
     if named is None:
         data = f"{index['source']}, condition: {store.spec.condition}"
