@@ -18,7 +18,7 @@ import numpy as np
 
 from framecast.atomic import replacing
 from framecast.metrics.frame import ends
-from framecast.metrics.interval import bootstrap
+from framecast.metrics.interval import over_videos
 from framecast.scoring import copy_first, measured, not_given
 from framecast.sources._files import FaultyFileError
 from framecast.submission import read_submission
@@ -52,8 +52,8 @@ class Row:
 
     @property
     def interval(self) -> tuple[float, float] | None:
-        """Of the mean, by drawing the sequences anew; of one sequence there is none."""
-        return bootstrap(self.psnr.mean(1)) if len(self.psnr) > 1 else None
+        """Of the mean over sequences; of one sequence there is none."""
+        return over_videos(self.psnr.mean(1)) if len(self.psnr) > 1 else None
 
     @property
     def last(self) -> float:

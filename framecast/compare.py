@@ -11,7 +11,7 @@ import numpy as np
 
 from framecast import protocols
 from framecast.metrics.extras import LOWER, RULES
-from framecast.metrics.interval import bootstrap
+from framecast.metrics.interval import over_videos
 
 RESULTS = "results.json"
 
@@ -142,5 +142,5 @@ def _told(values: np.ndarray, level: float, form: str) -> str:
     mean = format(values.mean(), form)
     if len(values) < 2:
         return mean
-    low, high = bootstrap(values, level)
+    low, high = over_videos(values, level)
     return f"{mean} ({low:{form}} to {high:{form}})"

@@ -17,7 +17,7 @@ import pytest
 from framecast.board import BASELINE, Board, collect, lines, printable, ranked, same_files, write_csv
 from framecast.board import Row as Scored
 from framecast.cli import main
-from framecast.metrics.interval import bootstrap
+from framecast.metrics.interval import over_videos
 from framecast.report.board import page, write_page
 from framecast.scoring import score
 from framecast.submission import read_submission, write_submission
@@ -69,7 +69,7 @@ def test_the_numbers_are_those_of_score(course: Path) -> None:
     np.testing.assert_array_equal(anna.ssim, [one.ssim for one in alone])
     np.testing.assert_array_equal(copied.psnr, [one.copy_psnr for one in alone])
     assert anna.mean == pytest.approx(-20 * np.log10(4 / 255))
-    assert anna.interval == bootstrap(anna.psnr.mean(1))
+    assert anna.interval == over_videos(anna.psnr.mean(1))
     assert copied.last == pytest.approx(copied.psnr[:, -2:].mean())  # a third of six
     assert anna.sha256 == hashlib.sha256((course / "anna.csv").read_bytes()).hexdigest()
 

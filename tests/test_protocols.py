@@ -14,7 +14,7 @@ from torch import Tensor
 
 from framecast import atomic, cli, compare, evaluate, protocols, results
 from framecast.metrics.frame import psnr, psnr_by_channel
-from framecast.metrics.interval import bootstrap, student
+from framecast.metrics.interval import FEW, bootstrap, over_videos, student
 from framecast.models.copy import Copy
 from framecast.packing import pack
 from framecast.protocols import BUILT_IN, Protocol, applied
@@ -75,6 +75,7 @@ class TestProtocol:
         assert one.hash() == replace(one, name="b", published=(protocols.Published("x", {}, "y"),)).hash()
         others = {
             "data": "x", "source": "x", "size": "x", "condition": "x", "split": "x", "recordings": "x", "camera": "x",
+            "origin": "x",
             "context": 9, "horizon": 9, "trained": "x", "samples": 9, "select": "x", "counted": "x",
             "psnr": "channel", "data_range": 2.0, "ssim": "x", "lpips": "x", "fvd": "x",
         }  # fmt: skip
@@ -119,6 +120,7 @@ class TestProtocol:
         [
             ({"source": "bair"}, "packed from npz"),
             ({"size": "64x64"}, "its frames are 64x64, those of .* 16x16"),
+            ({"origin": "gym_pusht"}, "it is of gym_pusht, .* of what is not known"),
             ({"camera": "aux1"}, "its camera is aux1, that of .* not known"),
             ({"condition": "vector"}, "told: vector; flicker is told: none"),
             ({"horizon": 6}, "needs 7 frames"),
@@ -131,6 +133,18 @@ class TestProtocol:
         applied.check(named, store, "val", model, None)
         with pytest.raises(ValueError, match=words):
             applied.check(replace(named, **changes), store, "val", model, None)
+
+    def test_published_rows_are_named_as_the_tables_columns_and_say_in_what_they_differ(self) -> None:
+        named = BUILT_IN["bair-2-28-best100"]
+        assert named.rows()[2].startswith("SVG-LP: psnr best of 100 18.95, ssim best of 100 0.8058, lpips best of")
+        assert ", fvd 255 (" in named.rows()[2]
+        assert BUILT_IN["bair-1-15"].rows()[3].startswith("MCVD: psnr 16.9, ")
+        same = named.rules() | {"recordings": "256 videos, crc32 00000000"}
+        assert named.otherwise(same) == ""
+        assert (
+            named.otherwise(same | {"recordings": "2 videos, crc32 0"})
+            == "recordings '2 videos, crc32 0' for '256 videos'"
+        )
 
     def test_a_record_says_what_was_done_and_not_what_was_asked(self, store: Store) -> None:
         named = replace(BUILT_IN["bair-2-28-best100"], source="npz", size="16x16", camera="aux1")
@@ -210,6 +224,7 @@ class TestCompare:
         said = capsys.readouterr().out
         assert "published: best: psnr 36.41 (measured from published predictions" in said
         assert "differ from that protocol in:" in said
+        assert "recordings: these are 3 videos, crc32" in said
         assert "source 'npz' for 'dance'" in said
 
     def test_other_rules_are_refused_or_printed_apart(
@@ -245,3 +260,7 @@ def test_the_interval_of_a_mean() -> None:
     for few in (0, 1):
         with pytest.raises(ValueError, match="at least two videos"):
             bootstrap(np.full(few, 4.0))
+        with pytest.raises(ValueError, match="at least two videos"):
+            over_videos(np.full(few, 4.0))
+    assert over_videos(values) == bootstrap(values)
+    assert over_videos(values[: FEW - 1]) == student(values[: FEW - 1])

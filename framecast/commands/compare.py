@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from framecast.commands._parser import Parser, table
 
 EXAMPLE = "framecast compare runs/latent runs/svg"
 
 
 def run(arguments: list[str]) -> int:
-    parser = Parser("compare", "Results side by side, with intervals by bootstrap over videos.", EXAMPLE)
+    parser = Parser("compare", "Results side by side, with intervals over videos.", EXAMPLE)
     parser.add_argument("results", type=str, nargs="+", help="results.json files, or evaluated run folders")
     parser.add_argument("--level", type=float, default=0.95, help="of the intervals (default: 0.95)")
     parser.add_argument("--anyway", action="store_true", help="print results of different rules, each by itself")
@@ -35,23 +33,13 @@ def compare(paths: list[str], level: float, anyway: bool) -> None:
         print(f"protocol {first.name} ({first.hash}): {_words(first.rules)}")
         header, rows = comparing.table(group, level)
         print(table(rows, header))
-        if first.name in protocols.BUILT_IN:
-            _published(protocols.BUILT_IN[first.name], first.rules)
+        named = protocols.BUILT_IN.get(first.name)
+        if named and named.published:
+            print("\n".join(f"  published: {row}" for row in named.rows()))
+            if told := named.otherwise(first.rules):
+                print(f"  the results above differ from that protocol in: {told}")
         if group is not groups[-1]:
             print()
-
-
-def _published(protocol: Any, rules: dict[str, Any]) -> None:
-    """The rows that belong to a protocol, and in what the results above were made otherwise."""
-    from framecast import protocols
-
-    own = protocols.differences(protocol.rules(), rules)
-    told = [f"{key} {here!r} for {there!r}" for key, (there, here) in own.items() if key != "recordings"]
-    for row in protocol.published:
-        scores = ", ".join(f"{key} {value:g}" for key, value in row.scores.items())
-        print(f"  published: {row.who}: {scores} ({row.source}{', read second-hand' if row.second_hand else ''})")
-    if protocol.published and told:
-        print(f"  the results above differ from that protocol in: {'; '.join(told)}")
 
 
 def _words(rules: dict[str, object]) -> str:

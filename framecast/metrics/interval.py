@@ -5,6 +5,13 @@ from __future__ import annotations
 import numpy as np
 
 TIMES = 10_000
+FEW = 10  # the bootstrap of two videos is the range of the two
+METHOD = f"bootstrap over sequences, {TIMES:,} draws; of fewer than {FEW}, Student's t"
+
+
+def over_videos(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
+    """The interval of a mean over videos (V,), as `METHOD` says. Raises ValueError where there are fewer than two."""
+    return (bootstrap if len(values) >= FEW else student)(values, level)
 
 
 def bootstrap(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
@@ -26,19 +33,21 @@ def bootstrap(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[f
 
 
 def student(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
-    """The interval of a mean over a few independent runs, taken as normal (Student 1908).
+    """The interval of a mean over a few independent runs or videos, taken as normal (Student 1908).
 
     The bootstrap of three values is hardly wider than their range; this is as wide as three values allow.
 
     Args:
-        values: (R,), one number a run.
+        values: (R,), one number each.
         level: how often such intervals hold the true mean.
 
     Raises:
         ValueError: fewer than two values, of which no spread can be told.
     """
     if values.ndim != 1 or len(values) < 2:
-        raise ValueError(f"An interval over runs needs one number for each of at least two; these are {values.shape}.")
+        raise ValueError(
+            f"An interval needs one number for each of at least two videos or runs; these are {values.shape}."
+        )
     half = _quantile(0.5 + level / 2, len(values) - 1) * float(values.std(ddof=1)) / len(values) ** 0.5
     return float(values.mean()) - half, float(values.mean()) + half
 

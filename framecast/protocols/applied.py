@@ -42,8 +42,14 @@ def applied(
     else:
         named = replace(named, trained=trained)
     size = f"{store.spec.height}x{store.spec.width}"
-    found = {"source": index["source"], "size": size, "split": split, "recordings": recordings, "camera": camera}
-    return replace(named, lpips=lpips, fvd=fvd, **found)
+    found = {"source": index["source"], "size": size, "split": split, "recordings": recordings}
+    return replace(named, origin=_origin(store), camera=camera, lpips=lpips, fvd=fvd, **found)
+
+
+def _origin(store: Store) -> str:
+    """What a store says it was recorded from, or drawn with."""
+    about = store.index["about"]
+    return str(about.get("environment") or about.get("digits") or "")
 
 
 def check(named: Protocol, store: Store, split: str, predictors: dict[str, Model], most: int | None) -> None:
@@ -59,6 +65,8 @@ def check(named: Protocol, store: Store, split: str, predictors: dict[str, Model
         wrong.append(f"it is of {named.data} (source {named.source}); {store.root} was packed from {index['source']}")
     elif size != named.size:
         wrong.append(f"its frames are {named.size}, those of {store.root} {size}")
+    elif not _origin(store).startswith(named.origin):
+        wrong.append(f"it is of {named.origin}, {store.root} of {_origin(store) or 'what is not known'}")
     elif named.camera and not camera.startswith((named.camera, "not told")):
         wrong.append(f"its camera is {named.camera}, that of {store.root} {camera or 'not known'}")
     kinds = {who: model.spec.condition.kind for who, model in predictors.items()}

@@ -48,7 +48,9 @@ class Protocol:
         size: H x W of the frames; empty: any.
         condition: the kind that the model is told of each frame; empty: whatever there is.
         split: which of them.
-        recordings: exactly which ones: how many, and a checksum of their frames; filled in where a store is scored.
+        recordings: exactly which ones: how many, where that is known, and filled in where a store is scored, with a
+            checksum of their frames.
+        origin: what they were recorded from (an environment) or drawn with (digits), where the source has several.
         camera: where there are several.
         context: given frames.
         horizon: predicted frames; None: all there are.
@@ -71,6 +73,7 @@ class Protocol:
     condition: str = ""
     split: str = "test"
     recordings: str = ""
+    origin: str = ""
     camera: str = ""
     context: int = 1
     horizon: int | None = None
@@ -92,6 +95,26 @@ class Protocol:
     def hash(self) -> str:
         """Twelve letters that stand for the rules: equal only where all rules are."""
         return hashed(self.rules())
+
+    def rows(self) -> list[str]:
+        """The published rows in words, their numbers named as a table of results names them."""
+        best = f" best of {self.samples}" if self.select == BEST else ""
+        found = []
+        for row in self.published:
+            scores = ", ".join(f"{key}{'' if key == 'fvd' else best} {value:g}" for key, value in row.scores.items())
+            found.append(f"{row.who}: {scores} ({row.source}{', read second-hand' if row.second_hand else ''})")
+        return found
+
+    def otherwise(self, rules: dict[str, Any]) -> str:
+        """In what a result's rules are not these, in words; nothing where they are."""
+        found = differences(self.rules(), rules)
+        which = found.pop("recordings", ("", ""))
+        told = [f"{key} {here!r} for {there!r}" for key, (there, here) in found.items()]
+        if not self.recordings:
+            told.append(f"recordings: these are {which[1]}; how many the published rows are of is not on record")
+        elif not which[1].startswith(f"{self.recordings}, "):
+            told.append(f"recordings {which[1]!r} for {self.recordings!r}")
+        return "; ".join(told)
 
     def record(self) -> dict[str, Any]:
         """For results.json."""

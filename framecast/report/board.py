@@ -11,6 +11,7 @@ import numpy as np
 from framecast.atomic import replacing
 from framecast.board import BASELINE, Board, Refused, Row
 from framecast.metrics.frame import ends
+from framecast.metrics.interval import METHOD
 from framecast.report.document import document
 
 BOX = 'viewBox="0 0 1000 100" preserveAspectRatio="none"'
@@ -173,8 +174,8 @@ def _refused(refused: tuple[Refused, ...]) -> str:
 def _rule(board: Board) -> str:
     sequences, length, values = board.truth
     count = ends(length - 1)
-    told = f"""<li>The small numbers are the 95 % <b>interval</b> of the mean, by drawing the {sequences} sequences anew
-(bootstrap, 10,000 draws). It says how much hangs on which sequences these are; of few sequences it is rough.</li>
+    told = f"""<li>The small numbers are the 95 % <b>interval</b> of the mean, over the {sequences} sequences
+({METHOD}). It says how much hangs on which sequences these are; of few sequences it is rough.</li>
 """
     interval = told if sequences > 1 else ""
     return f"""<section>

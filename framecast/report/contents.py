@@ -14,7 +14,7 @@ import numpy as np
 from PIL import Image
 
 from framecast import compare
-from framecast.metrics.interval import bootstrap
+from framecast.metrics.interval import over_videos
 from framecast.report import curves
 from framecast.report.folders import Run
 
@@ -46,7 +46,7 @@ class Row:
     def above(self, other: Row) -> bool:
         """Told apart: the interval of the difference, sequence by sequence, lies above zero."""
         one, two = self.measured.videos["psnr"], other.measured.videos["psnr"]
-        return one.shape == two.shape and len(one) > 1 and bootstrap(one - two)[0] > 0
+        return one.shape == two.shape and len(one) > 1 and over_videos(one - two)[0] > 0
 
     def curve(self) -> list[float]:
         """PSNR of every predicted frame, the mean over the sequences."""
@@ -106,7 +106,7 @@ def whiskers(group: Group) -> list[dict[str, Any]]:
     found = []
     for row in group.rows:
         values = row.measured.videos["psnr"]
-        low, high = bootstrap(values) if len(values) > 1 else (None, None)
+        low, high = over_videos(values) if len(values) > 1 else (None, None)
         found.append({"label": row.label, "copy": row.copy, "mean": row.mean, "low": low, "high": high})
     return found
 

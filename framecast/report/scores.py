@@ -7,6 +7,7 @@ from html import escape
 
 from framecast import protocols
 from framecast.effects import Table
+from framecast.metrics.interval import METHOD
 from framecast.report import contents, words
 from framecast.report.made import section, table
 
@@ -25,7 +26,7 @@ def scores(groups: list[contents.Group]) -> str:
         kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
         names = [_title(name) for name in header]
         cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], swatch=True) for line in lines)
-        some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval (bootstrap over sequences)."
+        some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval ({METHOD})."
         one = "Of one sequence: there is no interval."
         parts.append(
             f"<h3>{escape(words.rules(group))}</h3>"
@@ -74,12 +75,7 @@ def _published(group: contents.Group) -> str:
     known = protocols.BUILT_IN.get(group.first.name)
     if known is None or not known.published:
         return ""
-    rows = "".join(
-        f"<li>{escape(row.who)}: {escape(', '.join(f'{key} {value:g}' for key, value in row.scores.items()))}"
-        f" <small>({escape(row.source)}{', read second-hand' if row.second_hand else ''})</small></li>"
-        for row in known.published
-    )
-    own = protocols.differences(known.rules(), group.first.rules)
-    told = "; ".join(f"{key} {here!r} for {there!r}" for key, (there, here) in own.items() if key != "recordings")
+    rows = "".join(f"<li>{escape(row)}</li>" for row in known.rows())
+    told = known.otherwise(group.first.rules)
     other = f"<p>The results above differ from that protocol in: {escape(told)}.</p>" if told else ""
     return f"<details><summary>Published under {escape(known.name)}</summary><ul>{rows}</ul>{other}</details>"
