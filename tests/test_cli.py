@@ -40,9 +40,20 @@ def test_every_command_has_help_with_an_example(name: str, capsys: pytest.Captur
 
 def test_training_ends_with_what_was_learned(place: Path) -> None:
     found = json.loads((place / "run-robots" / "diagnosis.json").read_text())
-    assert {"psnr", "shuffled", "zero", "posterior", "kl", "active", "sigma", "implied", "of", "words"} == set(found)
-    assert found["of"] == "1 val episodes, 3 frames of each"
-    assert any("with another episode's" in line for line in found["words"])
+    assert {"psnr", "shuffled", "zero", "posterior", "kl", "active", "sigma", "implied", "alone", "of", "words"} == set(
+        found
+    )
+    assert found["of"] == "1 val episode, 3 frames"
+    assert any("with the same ones backwards (there is one episode)" in line for line in found["words"])
+
+
+def test_a_run_by_minutes_says_when_it_has_hardly_begun(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["train", "--data", str(place / "robots"), "--out", str(tmp_path / "x"), "--minutes", "0.0001"]
+    command += ["--anchor.widths", "[8,8,16]", "--anchor.blocks", "[1,1,1]", "--clip_length", "4", "--validations", "1"]
+    assert cli.main(command) == 0
+    assert "Only 1 step fitted into 0.0001 minutes" in capsys.readouterr().err
 
 
 def test_numbers_in_a_config_file_need_no_quotes(place: Path, tmp_path: Path) -> None:

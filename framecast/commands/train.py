@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from framecast.commands._parser import Parser
 
 EXAMPLE = "framecast train --data stores/dancer --model anchor --minutes 5 --out runs/dancer"
+FEW_STEPS = 50
 RECIPES = Path(__file__).parent.parent / "recipes"
 
 
@@ -181,6 +182,7 @@ def _fit(
     store: Any, settings: Any, model: str, config: dict[str, Any], out: Path, resolved: dict[str, Any] | None
 ) -> int:
     from framecast.report.run import training_figures, validator
+    from framecast.training import cost
     from framecast.training import run as training
 
     print(training.describe(settings, store.spec.values))
@@ -197,6 +199,14 @@ def _fit(
     if keeper.interrupted:
         print(f"Saved. To go on: {keeper.hint}")
         return 130
+    steps = cost.read(out)["step"]
+    if settings.minutes is not None and steps < FEW_STEPS:
+        print(
+            f"Only {steps} step{'s' * (steps > 1)} fitted into {settings.minutes:g} minutes: what follows is of"
+            " a model that has hardly begun to learn. Give more --minutes, a smaller --batch_size or --clip_length, or"
+            " another --model.",
+            file=sys.stderr,
+        )
     if validate:
         _doctor(store, settings, model, out)
     print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
@@ -217,6 +227,7 @@ def _doctor(store: Any, settings: Any, model: str, out: Path) -> None:
     rows = {model: loaded.model}
     result = evaluate(rows, store, "val", settings.context, frames, episodes, settings.seed, baselines=False)
     found = diagnose(model, loaded.model, result, settings.seed, implied_sigma(loaded.settings, store.spec.values))
-    of = f"{len(result.names)} val episodes, {len(result.truth[0])} frames of each"
+    several = len(result.names) > 1
+    of = f"{len(result.names)} val episode{'s' * several}, {len(result.truth[0])} frames{' of each' * several}"
     write_json(out / "diagnosis.json", {**found.to_dict(), "of": of, "words": found.words()})
     print("\n".join([f"What was learned ({of}):", *(f"  {line}" for line in found.words())]))
