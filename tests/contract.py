@@ -151,4 +151,4 @@ def rolled(
     lengths = [frames.shape[1], *pieces]
     known = conditions_of(spec, 1, sum(lengths))
     handed: list[Any] = lengths if known is None else list(known.split(lengths, 1))
-    return torch.cat(list(rollout.roll(model, frames, handed, [(0, sample) for sample in samples])), 1)
+    return torch.cat(list(rollout.roll(model, frames, handed, [(0, sample, 0) for sample in samples])), 1)

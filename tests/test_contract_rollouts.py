@@ -37,7 +37,7 @@ def test_a_live_session_is_the_rollout(name: str, kind: Kind) -> None:
     spec = model.spec
     whole = rolled(model, [6], samples=range(2))
     frames, known = random(1, 3, 16, 24), conditions_of(spec, 7)
-    eps = rollout.noise(model, [(0, 0), (0, 1)], range(6))
+    eps = rollout.noise(model, [(0, 0, 0), (0, 1, 0)], range(6))
     past = None if known is None else known[None, :1]
     with torch.no_grad():
         states = [model.start(frames[None], past) for _ in range(2)]
@@ -73,12 +73,12 @@ def test_a_step_with_a_target_uses_the_posterior(name: str, kind: Kind) -> None:
 @every_model
 def test_noise_belongs_to_seed_sample_and_frame(name: str, kind: Kind) -> None:
     model = made(name, spec_of(kind))
-    four = rollout.noise(model, [(7, k) for k in range(4)], range(6))
+    four = rollout.noise(model, [(7, k, 0) for k in range(4)], range(6))
     assert four.shape == (4, 6, *model.noise_shape)
-    assert torch.equal(rollout.noise(model, [(7, 2)], [4, 5]), four[2:3, 4:6])
+    assert torch.equal(rollout.noise(model, [(7, 2, 0)], [4, 5]), four[2:3, 4:6])
     if four.numel():
         assert len({float(x) for x in four.flatten(2)[:, :, 0].flatten()}) == 24
-        assert not torch.equal(rollout.noise(model, [(8, k) for k in range(4)], range(6)), four)
+        assert not torch.equal(rollout.noise(model, [(8, k, 0) for k in range(4)], range(6)), four)
     drawn = rolled(model, [5], samples=range(4))
     same(rolled(model, [5], samples=[2])[0], drawn[2])
     assert torch.equal(rolled(model, [5], samples=range(4)), drawn)
@@ -87,7 +87,7 @@ def test_noise_belongs_to_seed_sample_and_frame(name: str, kind: Kind) -> None:
 @pytest.mark.parametrize("name", sorted({name for name, _ in TAKEN}))
 def test_noise_is_standard_normal_at_every_frame(name: str) -> None:
     model = made(name, spec_of(next(kind for n, kind in TAKEN if n == name), 8, 8))
-    drawn = rollout.noise(model, [(1, k) for k in range(400)], (0, 1, 7, 20)).flatten(2)
+    drawn = rollout.noise(model, [(1, k, 0) for k in range(400)], (0, 1, 7, 20)).flatten(2)
     if drawn.numel():
         assert drawn.mean((0, 2)).tolist() == pytest.approx([0] * 4, abs=0.1)
         assert drawn.std((0, 2)).tolist() == pytest.approx([1] * 4, abs=0.1)

@@ -106,7 +106,7 @@ def test_own_frames_are_read_where_true_ones_would_be(case: Case) -> None:
 def test_own_frames_are_the_free_rollout(case: Case) -> None:
     """From the prior, in eval mode, without a gradient, whatever mode the model is in."""
     model, clip, _ = case
-    keys = [(0, 0)]
+    keys = [(0, 0, 0)]
     noise = rollout.noise(model, keys, range(3))
     known = [1, 3] if clip.condition is None else list(clip.condition[:1, :4].split([1, 3], 1))
     (drawn,) = rollout.roll(model, clip.frames[:1, :1], known, keys)
@@ -124,7 +124,7 @@ def test_own_frames_are_the_free_rollout(case: Case) -> None:
 @every_feeding_model
 def test_rolling_on_the_truth_is_forcing_it(case: Case) -> None:
     model, clip, _ = case
-    keys = [(0, 0)]
+    keys = [(0, 0, 0)]
     eps = rollout.noise(model, keys, range(4))
     one = clip.frames[:1]
     known: list[Any] = [1, 2, 2] if clip.condition is None else list(clip.condition[:1].split([1, 2, 2], 1))
@@ -179,7 +179,7 @@ def test_an_anchored_model_is_fed_the_first_frame_s_colours(case: Case, monkeypa
     own_frames(model, clip, noise)
     rolled(model, [3], frames=first[:1, :])  # one row
     known = [1, 2] if clip.condition is None else list(clip.condition[:, :3].split([1, 2], 1))
-    list(rollout.roll(model, clip.frames[:, :1], known, [(0, k) for k in range(3)], truth=[clip.frames[:, 1:3]]))
+    list(rollout.roll(model, clip.frames[:, :1], known, [(0, k, 0) for k in range(3)], truth=[clip.frames[:, 1:3]]))
     assert len(fed) == 4 + (4 + 4) * 2 + 4 + 3 + 2
     for frame in fed:
         same(statistics(frame)[0], statistics(first[: len(frame)])[0])
@@ -206,7 +206,7 @@ def test_a_live_session_of_an_anchored_model(case: Case) -> None:
     model.anchored = True
     whole = rolled(model, [3], frames=clip.frames[0, :1])
     known = conditions_of(model.spec, 1, 4)
-    eps = rollout.noise(model, [(0, 0)], range(3))
+    eps = rollout.noise(model, [(0, 0, 0)], range(3))
     first = clip.frames[:1, 0]
     state = model.start(first[:, None], None if known is None else known[:, :1])
     for t in range(3):

@@ -111,10 +111,10 @@ def test_prediction(pair: Pair) -> None:
     model, course = pair
     clip, _ = batch(1, 6)
     assert clip.condition is not None
-    noise = rollout.noise(model, [(9, 0)], range(5))
+    noise = rollout.noise(model, [(9, 0, 0)], range(5))
     expected = reference.predict(course, clip.frames[:, 0], clip.condition, noise.transpose(0, 1))
     labels = clip.condition[:1].split([1, 2, 3], 1)
-    drawn = torch.cat(list(rollout.roll(model, clip.frames[:1, :1], labels, keys=[(9, 0)])), 1)
+    drawn = torch.cat(list(rollout.roll(model, clip.frames[:1, :1], labels, keys=[(9, 0, 0)])), 1)
     assert float(expected.std()) > 0.01
     torch.testing.assert_close(drawn, expected, rtol=1e-5, atol=1e-5)
 
@@ -133,7 +133,7 @@ def test_course_checkpoints_predict(pair: Pair, tmp_path: Path) -> None:
     assert clip.condition is not None
     first, labels = (x.mul(255).round().to(torch.uint8) for x in (clip.frames[0, :1], clip.condition[0]))
     drawn = predictor.predict(first.movedim(1, -1).numpy(), labels.movedim(1, -1).numpy(), seed=4)
-    noise = rollout.noise(model, [(4, 0)], range(3)).transpose(0, 1)
+    noise = rollout.noise(model, [(4, 0, 0)], range(3)).transpose(0, 1)
     expected = reference.predict(course, first.float() / 255, labels[None].float() / 255, noise)
     wanted = expected[0].mul(255).round().movedim(1, -1).numpy()
     assert drawn.shape == (3, *SIZE, 3)

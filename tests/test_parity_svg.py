@@ -134,11 +134,11 @@ def test_prediction(pair: Pair) -> None:
     ours, theirs = pair
     clip, _ = batch(pair, 1)
     given, coming = CONTEXT, LENGTH - CONTEXT
-    noise = rollout.noise(ours, [(9, 0)], range(coming))
+    noise = rollout.noise(ours, [(9, 0, 0)], range(coming))
     spoilt = clip.frames.clone()
     spoilt[:, given:] = float("nan")
     pieces: Any = [given, coming] if clip.condition is None else clip.condition.split([given, coming], 1)
-    drawn = torch.cat(list(rollout.roll(ours, clip.frames[:, :given], pieces, [(9, 0)])), 1)
+    drawn = torch.cat(list(rollout.roll(ours, clip.frames[:, :given], pieces, [(9, 0, 0)])), 1)
     handed = torch.cat([torch.zeros(1, given - 1, *ours.noise_shape), noise], 1)
     with torch.no_grad():
         wanted = reference.generate(theirs, spoilt, clip.condition, handed)

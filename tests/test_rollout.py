@@ -133,10 +133,10 @@ def test_rolling_is_lazy(counter: Counter) -> None:
 
 def test_rolling_feeds_its_own_frames(counter: Counter) -> None:
     given = torch.zeros(1, 1, 1, 8, 8)
-    drawn = torch.cat(list(rollout.roll(counter, given, [1, 3, 2], keys=[(4, 0)], mean=True)), 1)
+    drawn = torch.cat(list(rollout.roll(counter, given, [1, 3, 2], keys=[(4, 0, 0)], mean=True)), 1)
     assert levels(drawn)[0] == pytest.approx([0.01, 0.02, 0.03, 0.04, 0.05])
-    sampled = torch.cat(list(rollout.roll(counter, given + 0.5, [1, 3, 2], keys=[(4, 0)])), 1)
-    noise = rollout.noise(counter, [(4, 0)], range(5)).flatten()
+    sampled = torch.cat(list(rollout.roll(counter, given + 0.5, [1, 3, 2], keys=[(4, 0, 0)])), 1)
+    noise = rollout.noise(counter, [(4, 0, 0)], range(5)).flatten()
     expected = 0.5 + 0.01 * torch.arange(1, 6) + 0.001 * noise.cumsum(0)
     assert levels(sampled)[0] == pytest.approx(expected.tolist(), abs=1e-5)
 
@@ -144,10 +144,10 @@ def test_rolling_feeds_its_own_frames(counter: Counter) -> None:
 def test_the_mean_is_one_for_all_seeds_and_samples() -> None:
     model = models.build(Spec(16, 24, 3), "anchor", {"widths": (8, 8, 8), "blocks": (1, 1, 1), "latent": 2}).eval()
     first = torch.rand(1, 1, 3, 16, 24, generator=torch.Generator().manual_seed(0))
-    means = [torch.cat(list(rollout.roll(model, first, [1, 3], [(seed, 0), (seed, 1)], mean=True))) for seed in (0, 1)]
+    means = [torch.cat(list(rollout.roll(model, first, [1, 3], [(seed, 0, 0), (seed, 1, 0)], mean=True))) for seed in (0, 1)]
     assert torch.equal(means[0], means[1])
     torch.testing.assert_close(means[0][0], means[0][1])
-    (drawn,) = rollout.roll(model, first, [1, 3], [(0, 0), (0, 1)])
+    (drawn,) = rollout.roll(model, first, [1, 3], [(0, 0, 0), (0, 1, 0)])
     assert not torch.allclose(drawn[0], drawn[1])
     assert not torch.allclose(drawn[0], means[0][0])
 
