@@ -144,7 +144,8 @@ def test_rolling_feeds_its_own_frames(counter: Counter) -> None:
 def test_the_mean_is_one_for_all_seeds_and_samples() -> None:
     model = models.build(Spec(16, 24, 3), "anchor", {"widths": (8, 8, 8), "blocks": (1, 1, 1), "latent": 2}).eval()
     first = torch.rand(1, 1, 3, 16, 24, generator=torch.Generator().manual_seed(0))
-    means = [torch.cat(list(rollout.roll(model, first, [1, 3], [(seed, 0, 0), (seed, 1, 0)], mean=True))) for seed in (0, 1)]
+    keys = [[(seed, 0, 0), (seed, 1, 0)] for seed in (0, 1)]
+    means = [torch.cat(list(rollout.roll(model, first, [1, 3], some, mean=True))) for some in keys]
     assert torch.equal(means[0], means[1])
     torch.testing.assert_close(means[0][0], means[0][1])
     (drawn,) = rollout.roll(model, first, [1, 3], [(0, 0, 0), (0, 1, 0)])
