@@ -157,7 +157,7 @@ def generating(store: Store, given: torch.Tensor, samples: int) -> Callable[[], 
 
     def generate() -> int:
         frames = 0
-        for keys in portions([(0, k) for k in range(samples)], rows):
+        for keys in portions([(0, k, 0) for k in range(samples)], rows):
             pieces = [as_bytes(piece) for piece in roll(model, given, [CONTEXT, horizon], keys)]
             frames += sum(piece.shape[0] * piece.shape[1] for piece in pieces)
         return frames

@@ -163,7 +163,7 @@ def evaluate(
         baselines: with the copy baselines.
         progress: called with who predicts, frames done, and frames in all.
         samples: K of each episode.
-        pixels: of frames drawn together; results do not depend on it.
+        pixels: of frames drawn together; but for rounding, results do not depend on it.
         formula: of the PSNR, as `protocols.Protocol` has it.
         extras: further metrics.
         whole: episodes that end before the horizon are left out, not predicted to their ends.
