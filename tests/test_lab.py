@@ -15,13 +15,14 @@ import torch
 from PIL import Image
 
 from framecast import checkpoint, lab, models, schedules
-from framecast.lab import trainer_main
-from framecast.lab.calendar import Calendar, FastFirst, settings_of
-from framecast.lab.course_checkpoint import read_start, save_course
+from framecast.lab import record, trainer_main
+from framecast.lab.calendar import FastFirst, settings_of
+from framecast.lab.course_checkpoint import Start, read_start, save_course
 from framecast.lab.flags import flags
+from framecast.lab.trainer import check
 from framecast.report.film import read_film
 from framecast.rollout import noise
-from framecast.schedules import Progress
+from framecast.schedules import Calendar, Progress
 from framecast.sources import dancer
 from framecast.sources._files import pictures_of
 from framecast.submission import read_submission
@@ -268,9 +269,56 @@ def test_nan_says_how_to_go_on_in_the_course_s_words(
     assert f"To go on from the last checkpoint: the same command with --ckpt_path {last}" in said
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (["--batch_size", "1"], "written with --batch_size 2; this command has --batch_size 1."),
+        (["--train_vi_len", "5", "--partial", "0.5"], "Give --partial 1.0, --train_vi_len 4, or go on from an epoch"),
+        (["--fast_partial", "0.7"], "written with --fast_partial 0.5; this command has --fast_partial 0.7"),
+        (["--num_epoch", "3"], "has 3 epochs done; --num_epoch 3 leaves none to train"),
+    ],
+)
+def test_steps_are_not_taken_for_those_of_other_epochs(
+    trained: Path, dance: Path, changed: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (trained / "lab.yaml").read_bytes()
+    last = ["--ckpt_path", str(trained / "checkpoints" / "last.ckpt")]
+    there = ["--DR", str(dance), "--save_root", str(trained), *SMALL, *SHORT, *FAST, "--num_epoch", "4", *last]
+    status, said = failed(capsys, trainer_main, [*there, *changed])
+    assert (status, words in said) == (1, True), said
+    assert (trained / "lab.yaml").read_bytes() == before
+
+
+def test_other_data_have_other_steps() -> None:
+    start = Start(Path("last.ckpt"), {}, exact=True, steps=10, epoch_length=4)
+    with pytest.raises(ValueError, match="a run with 4 steps an epoch; with this dataset and these flags there are 6"):
+        check(start, Calendar(6, 2, 1), options())
+
+
+def test_going_on_with_other_flags_says_which_and_keeps_both(trained: Path, tmp_path: Path) -> None:
+    had = record.read(trained)
+    given = ["--DR", had["DR"], "--save_root", str(trained), *SMALL, *SHORT, *FAST]
+    o = options(*given, "--num_epoch", "4", "--lr", "0.0005", "--kl_anneal_type", "None")
+    start = read_start(str(trained / "checkpoints" / "last.ckpt"), o, trained)
+    told = "--lr 0.001 -> --lr 0.0005, --num_epoch 3 -> --num_epoch 4, --per_save 1 -> --per_save 3"
+    assert f"but from here on with {told}, --kl_anneal_type Cyclical -> --kl_anneal_type None (lab.yaml" in str(start)
+    assert "exactly" not in str(start)
+    shutil.copy(trained / "lab.yaml", tmp_path)
+    calendar = Calendar(4, 2, 1)
+    record.write(o, tmp_path, settings_of(o, calendar, start), calendar, start.steps)
+    found = record.read(tmp_path)
+    assert (found["lr"], found["num_epoch"]) == (0.0005, 4)
+    was = {"until_step": 10, "lr": 0.001, "num_epoch": 3, "per_save": 1, "kl_anneal_type": "Cyclical"}
+    assert found["earlier"] == [was]
+    program, *again = found["go_on"].removeprefix("python ").split()
+    assert program == "Trainer.py" and again[-1] == str(tmp_path / "checkpoints" / "last.ckpt")
+    assert {**vars(options(*again)), "ckpt_path": None} == vars(o)
+
+
 def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:
     last = trained / "checkpoints" / "last.ckpt"
-    assert read_start(str(last), options(*SMALL), trained).exact
+    given = options("--DR", record.read(trained)["DR"], *SMALL, *SHORT, *FAST, "--per_save", "1")
+    assert str(read_start(str(last), given, trained)) == f"Going on exactly where {last} was written."
     elsewhere = read_start(str(last), options(*SMALL), tmp_path)
     assert (elsewhere.exact, elsewhere.epochs) == (False, 0)
     assert "the schedules begin anew" in str(elsewhere)
