@@ -180,10 +180,11 @@ def _store(path: Path) -> Any:
 def _fit(
     store: Any, settings: Any, model: str, config: dict[str, Any], out: Path, resolved: dict[str, Any] | None
 ) -> int:
+    from framecast import models
     from framecast.report.run import training_figures, validator
     from framecast.training import run as training
 
-    print(training.describe(settings, store.spec.values))
+    print(training.describe(settings, store.spec.values, models.has_latent(model, config)))
     validate = None
     if store.entries.get("val"):
         validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes, settings.context)
