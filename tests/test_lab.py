@@ -16,12 +16,12 @@ import yaml
 from elements import shown
 from PIL import Image
 
-from framecast import checkpoint, lab, models, schedules
+from framecast import checkpoint, cli, lab, models, schedules
 from framecast.lab import record, trainer_main
 from framecast.lab.calendar import FastFirst, settings_of
 from framecast.lab.course_checkpoint import Start, read_start, save_course
 from framecast.lab.flags import flags
-from framecast.lab.trainer import check
+from framecast.lab.trainer import check, otherwise
 from framecast.report import contents, curves, folders
 from framecast.report.film import read_film
 from framecast.report.page import page
@@ -328,15 +328,51 @@ def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:
     assert "the schedules begin anew" in str(elsewhere)
 
 
+def test_what_the_course_lacks_is_said_as_a_whole_command(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def fit(store: Any, settings: Any, model: str, config: Any, *_: Any, **__: Any) -> None:
+        asked.update(objective=settings.objective, epochs=settings.epochs, model=model, config=config)
+        raise ValueError("no time to train")
+
+    command = otherwise(options(*SMALL, "--num_epoch", "3"), trained)
+    monkeypatch.setattr("framecast.training.run.fit", fit)
+    assert command.startswith("framecast train ") and cli.main(command.split()[1:]) == 1
+    dims = {"F_dim": 8, "L_dim": 4, "N_dim": 4, "D_out_dim": 8}
+    assert asked.pop("config").items() >= dims.items()
+    assert asked == {"objective": "calibrated", "epochs": 3.0, "model": "pose_cvae"}
+    svg = ["--model", "svg", "--svg.prior", "none", "--objective", "mse", "--steps", "1"]
+    cli.main(["train", "--data", str(trained / "store"), *svg, "--conditions", "false", "--out", str(tmp_path / "svg")])
+    assert "MSE alone: this model has no latent" in capsys.readouterr().out
+
+
+def test_framecast_train_sends_a_run_of_the_course_to_its_own_program(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", "--resume", str(trained)]) == 1
+    assert f"which goes on by itself: {record.read(trained)['go_on']}" in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    there = ["--DR", "data", "--save_root", str(tmp_path), "--device", "cuda"]
+    assert "torch sees no GPU here. Take cpu, or leave --device out." in failed(capsys, trainer_main, there)[1]
+
+
 def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     shutil.copytree(trained / "store", tmp_path / "store")
     there = ["--DR", str(dance), "--save_root", str(tmp_path), *SMALL]
     trainer_main([*there, "--test", "--ckpt_path", str(trained / "epoch=2.ckpt")])
     said = capsys.readouterr().out
-    assert "The pictures are packed already" in said
+    assert "The pictures are packed already" in said and "is replaced" not in said
     assert "prediction        PSNR" in said and "copy first frame  PSNR" in said
     assert (tmp_path / "validation" / "results.json").is_file()
     assert not list(tmp_path.glob("*.ckpt"))
+    trainer_main([*there, "--test", "--val_vi_len", "4", "--ckpt_path", str(trained / "epoch=2.ckpt")])
+    assert f"The validation that was in {tmp_path / 'validation'} is replaced." in capsys.readouterr().out
 
 
 # ---------------------------------------------------------------- in a report

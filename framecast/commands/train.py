@@ -152,6 +152,9 @@ def resume(out: Path) -> int:
     from framecast.training import run as training
     from framecast.training.settings import Settings
 
+    if (lab := out / "lab.yaml").is_file() and not (out / training.CONFIG).is_file():
+        again = read_config(lab).get("go_on") or "Trainer.py with the flags of lab.yaml, and --ckpt_path"
+        raise ValueError(f"{out} is a run of the course's Trainer.py, which goes on by itself: {again}")
     if not (out / training.CONFIG).is_file():
         raise FileNotFoundError(
             f"{out} is no run folder: it has no {training.CONFIG}. Give the --out of an earlier run."

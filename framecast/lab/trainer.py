@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, TypeVar
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
+from framecast import models
 from framecast.data import Batches
 from framecast.lab import record
 from framecast.lab.calendar import FastFirst, settings_of
@@ -40,7 +42,7 @@ def train(o: Options) -> int:
     print(f"{len(full)} steps an epoch" + (f", {len(fast)} in the first {calendar.shorts}" if calendar.shorts else ""))
     print(told := training.describe(settings, store.spec.values))
     if "WARNING" in told:
-        print("         The course's programs have no such options; `framecast train --model pose_cvae` has.")
+        print(f"         The course's programs have no such options. With them: {otherwise(o, out)}")
     if start:
         print(start)
     validate = validator(o, store, out, calendar) if store.entries.get("val") else None
@@ -58,6 +60,16 @@ def train(o: Options) -> int:
     print(f"Trained: {course.written}. Beside it: {beside}.")
     print(f"Next: python Tester.py --DR {o.DR} --save_root {out} --ckpt_path {course.written}")
     return 0
+
+
+def otherwise(o: Options, out: Path) -> str:
+    """The command that trains the same network on the same clips as long, with a calibrated likelihood."""
+    words = ["--data", str(out / "store"), "--model", "pose_cvae", "--epochs", str(o.num_epoch), "--objective"]
+    words += ["calibrated", "--clip_length", str(o.train_vi_len), "--batch_size", str(o.batch_size)]
+    usual = models.plain(models.config_of("pose_cvae")())
+    for name in DIMS:
+        words += [f"--pose_cvae.{name}", str(getattr(o, name))] if getattr(o, name) != usual[name] else []
+    return shlex.join(["framecast", "train", *words, "--out", f"{out}-calibrated"])
 
 
 def check(start: Start, calendar: Calendar, o: Options) -> None:

@@ -57,6 +57,8 @@ def validate(o: Options) -> int:
         result = evaluate(who, store, "val", horizon=o.val_vi_len - 1, progress=lambda _, *count: progress(*count))
     for name, numbers in result.table().items():
         print(f"{name:16}  PSNR {numbers['psnr']:.2f} dB, SSIM {numbers['ssim']:.4f}")
+    if (out / "validation" / "results.json").is_file():
+        print(f"The validation that was in {out / 'validation'} is replaced.")
     _write(result, o, store, out / "validation")
     print(f"The GIF, and the PSNR of every frame, are in {out / 'validation'}.")
     return 0
