@@ -304,8 +304,8 @@ def test_going_on_with_other_flags_says_which_and_keeps_both(trained: Path, tmp_
     given = ["--DR", had["DR"], "--save_root", str(trained), *SMALL, *SHORT, *FAST]
     o = options(*given, "--num_epoch", "4", "--lr", "0.0005", "--kl_anneal_type", "None")
     start = read_start(str(trained / "checkpoints" / "last.ckpt"), o, trained)
-    told = "--lr 0.001 -> --lr 0.0005, --num_epoch 3 -> --num_epoch 4, --per_save 1 -> --per_save 3"
-    assert f"but from here on with {told}, --kl_anneal_type Cyclical -> --kl_anneal_type None (lab.yaml" in str(start)
+    told = "--lr 0.001 -> 0.0005, --num_epoch 3 -> 4, --per_save 1 -> 3"
+    assert f"but from here on with {told}, --kl_anneal_type Cyclical -> None (lab.yaml" in str(start)
     assert "exactly" not in str(start)
     shutil.copy(trained / "lab.yaml", tmp_path)
     calendar = Calendar(4, 2, 1)

@@ -32,9 +32,7 @@ class Start:
 
     def __str__(self) -> str:
         if self.changed:
-            told = ", ".join(
-                f"{record.flag(k, was)} -> {record.flag(k, now)}" for k, (was, now) in self.changed.items()
-            )
+            told = ", ".join(f"--{k} {was} -> {now}" for k, (was, now) in self.changed.items())
             return f"Going on where {self.path} was written, but from here on with {told} ({record.FILE} keeps both)."
         if self.exact:
             return f"Going on exactly where {self.path} was written."

@@ -32,7 +32,7 @@ def write(o: Options, out: Path, settings: Settings, calendar: Calendar, going_o
     drawn = {"model": "pose_cvae", **{key: getattr(settings, key) for key in DRAWN}, "calendar": asdict(calendar)}
     found = {**now, "framecast": drawn, "go_on": command(o, out)} | ({"earlier": earlier} if earlier else {})
     with replacing(out / FILE) as partial:
-        partial.write_text(yaml.safe_dump(found, sort_keys=False))
+        partial.write_text(yaml.safe_dump(found, sort_keys=False, width=10_000))
 
 
 def read(out: Path) -> dict[str, Any]:
