@@ -50,17 +50,19 @@ def read(path: str | Path) -> dict[str, Any]:
     Raises:
         ValueError: cut off, no checkpoint, or one that would execute code.
     """
+    data, reason = None, ""
     try:
         if zipfile.is_zipfile(path):
             with zipfile.ZipFile(path) as parts:  # torch compares no checksums
                 if damaged := parts.testzip():
-                    raise ValueError(f"{damaged} in it has other bytes than were written")
-        data = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # of damaged bytes torch's reader makes errors of any kind
-        reason = str(error).strip().splitlines()[0][:120] if str(error).strip() else type(error).__name__
-        raise ValueError(
-            f"{path} is cut off or not a checkpoint ({reason}). Use an earlier one, or train again."
-        ) from None
+                    reason = f" ({damaged} in it has other bytes than were written)"
+        data = None if reason else torch.load(path, map_location="cpu", weights_only=True)
+    except OSError as error:
+        reason = f" ({error.strerror or error})"
+    except Exception:  # of damaged bytes torch's reader makes errors of any kind, and they help nobody who trains
+        pass
+    if data is None:
+        raise ValueError(f"{path} is cut off or not a checkpoint{reason}. Use an earlier one, or train again.")
     if not isinstance(data, dict) or "state_dict" not in data:
         raise ValueError(f"{path} is not a checkpoint of framecast or of the course: it has no state_dict.")
     return data

@@ -25,6 +25,7 @@ from torch import nn
 from framecast.values import Losses, Trace, nearest
 
 KINDS = ("calibrated", "learned", "mse")
+WIDE = 0.5  # of an implied sigma: five times the error of a prediction of 20 dB
 
 
 class Objective(nn.Module):
@@ -80,24 +81,30 @@ def calibrated_beta(mse: float, values: int) -> float:
     return 2 * mse / values
 
 
-def describe(kind: str, beta: float, values: int) -> str:
+def describe(kind: str, beta: float, values: int, latent: bool = True) -> str:
     """What the chosen objective says of the pixels, in one line, with a warning where it is absurd.
 
     Args:
         kind: of the objective.
         beta: the largest KL weight of the schedule.
         values: D.
+        latent: the model has one; without, there is no KL for beta to weigh.
     """
+    likelihood = f"calibrated Gaussian likelihood ({kind} sigma)"
+    if not latent:
+        return f"objective: {'MSE' if kind == 'mse' else likelihood} alone: this model has no latent, so no KL"
     if kind != "mse":
-        return f"objective: calibrated Gaussian likelihood ({kind} sigma) + {beta:g} x KL"
+        return f"objective: {likelihood} + {beta:g} x KL"
     sigma = implied_sigma(beta, values)
     text = f"objective: MSE + {beta:g} x KL, which says that pixels in [0, 1] have sigma {sigma:.3g}"
-    if sigma > 0.5:
+    if sigma > WIDE:
         better = calibrated_beta(0.01, values)
+        told = "wide: predictions of 20 to 30 dB err by 0.1 to 0.03, so the latent may say little"
+        if sigma > 1:
+            told = "wider than the whole range of a pixel: the latent will say nothing (collapse)"
         text += (
-            f"\nWARNING: a sigma of {sigma:.3g} is wider than the whole range of a pixel: the latent will say nothing"
-            f" (collapse).\n         At 20 dB the calibrated beta is {better:.2g}: try --beta {better:.2g}, or"
-            " --objective calibrated."
+            f"\nWARNING: a sigma of {sigma:.3g} is {told}.\n         At 20 dB the calibrated beta is {better:.2g}:"
+            f" try --beta {better:.2g}, or --objective calibrated."
         )
     elif sigma < 0.002:
         text += (

@@ -275,7 +275,7 @@ def pick_device(name: str) -> torch.device:
     if kind not in ("auto", "cpu", "cuda"):
         raise ValueError(f"There is no device {name!r}. It is one of: auto, cpu, cuda.")
     if kind == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name}: torch sees no GPU here. Take cpu, or auto.")
+        raise ValueError(f"device {name}: torch sees no GPU here. Take cpu, or leave --device out.")
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if kind == "auto" else name)
 
 

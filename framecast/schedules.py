@@ -31,6 +31,24 @@ class Progress:
 
 
 @dataclass(frozen=True)
+class Calendar:
+    """Steps and epochs. The first `shorts` epochs have `short` steps (the course's --fast_train), the others `full`."""
+
+    full: int
+    short: int
+    shorts: int
+
+    def epoch(self, steps: float) -> float:
+        """Epochs done after that many steps."""
+        head = self.shorts * self.short
+        return steps / self.short if steps < head else self.shorts + (steps - head) / self.full
+
+    def steps(self, epochs: int) -> int:
+        """Steps of that many epochs."""
+        return min(epochs, self.shorts) * self.short + max(0, epochs - self.shorts) * self.full
+
+
+@dataclass(frozen=True)
 class Schedule(ABC):
     """A value over the run."""
 

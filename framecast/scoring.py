@@ -106,7 +106,8 @@ def truth_of(where: str | Path, size: tuple[int, int], channels: int = 3, length
     """The truth as rows, uint8 (rows, D).
 
     Args:
-        where: a file like a submission, or a folder in the dance layout with test/test_truth/0, 1, ... of pictures.
+        where: a file like a submission, or a folder in the dance layout with test/test_truth/0, 1, ... of pictures, or
+            that folder test_truth.
         size: H x W to which pictures are resized, as in packing.
         channels: C.
         length: frames that every sequence must have.
@@ -119,6 +120,8 @@ def truth_of(where: str | Path, size: tuple[int, int], channels: int = 3, length
     if where.is_file():
         return read_submission(where)
     folder = where / "test" / "test_truth"
+    if where.is_dir() and any(p.is_dir() and p.name.isdigit() for p in where.iterdir()):
+        folder = where  # test_truth itself
     if not folder.is_dir():
         what = "has no folder test/test_truth" if where.is_dir() else "does not exist"
         allowed = "a .csv like a submission, or a folder that holds test/test_truth/0/*.png"

@@ -44,6 +44,15 @@ def test_damaged_checkpoints(dances: Store, tmp_path: Path, damage: Any, words: 
         checkpoint.load(tmp_path / "run")
 
 
+@pytest.mark.parametrize("content", [b"hello", b"#!/bin/sh\n", b"", b"PK\x03\x04 no zip"])
+def test_what_is_no_checkpoint_is_said_in_our_own_words(content: bytes, tmp_path: Path) -> None:
+    """Not in those of PyTorch, which advises its developers."""
+    (tmp_path / "a.ckpt").write_bytes(content)
+    words = r"a\.ckpt is cut off or not a checkpoint\. Use an earlier one, or train again\.$"
+    with pytest.raises(ValueError, match=words):
+        checkpoint.read(tmp_path / "a.ckpt")
+
+
 def test_a_checkpoint_of_another_model_or_program(dances: Store, tmp_path: Path) -> None:
     fit(dances, "anchor", tmp_path / "run", settings(steps=1))
     path = tmp_path / "run/checkpoints/last.ckpt"

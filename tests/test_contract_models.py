@@ -60,6 +60,13 @@ def test_settings_explain_themselves(name: str) -> None:
         models.build(spec, name, {"wdths": 1})
 
 
+@pytest.mark.parametrize("config", [{}, {"prior": "fixed"}, {"prior": "none"}])
+def test_whether_there_is_a_latent_is_known_from_the_settings(config: dict[str, str]) -> None:
+    built = models.build(spec_of("vector"), "svg", SMALL.get("svg", {}) | config)
+    assert models.has_latent("svg", config) == (0 not in built.noise_shape) == (config != {"prior": "none"})
+    assert models.has_latent("anchor", {})
+
+
 @pytest.mark.parametrize("name", models.available())
 def test_sampling_fits_the_model(name: str) -> None:
     kind = models.find(name)

@@ -7,9 +7,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from matplotlib.figure import Figure
+from matplotlib.lines import Line2D
 from PIL import Image
 from recordings import moving_square
 
+from framecast.report import figures
 from framecast.report.figures import psnr_figure, settings_figure, training_figure
 from framecast.report.panels import error_picture, panels, side_by_side
 from framecast.report.sheets import contact_sheet, strip
@@ -139,6 +142,39 @@ def test_training_figure_skips_what_was_not_logged(tmp_path: Path) -> None:
         training_figure(tmp_path / "none.png", [{"step": 1, "other": 2}])
     with pytest.raises(ValueError, match="no column 'step'"):
         training_figure(tmp_path / "none.png", [{"train/total": 1}])
+
+
+def lines(monkeypatch: pytest.MonkeyPatch, path: Path, rows: list[dict[str, object]]) -> dict[str, Line2D]:
+    """What a training figure draws, by the names of the lines."""
+    kept: list[Figure] = []
+    monkeypatch.setattr(figures, "save", lambda figure, path: kept.append(figure))
+    training_figure(path, rows)
+    return {str(line.get_label()): line for axes in kept[0].axes for line in axes.get_lines()}
+
+
+def test_a_short_run_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    one = [{"step": 1, "train/total": 2.0, "train/psnr": 10.0}]
+    assert all(line.get_marker() == "o" for line in lines(monkeypatch, tmp_path / "one.png", one).values())
+    assert lines(monkeypatch, tmp_path / "many.png", log(40))["total"].get_marker() == "None"
+
+
+def test_what_moves_between_epochs_is_drawn_in_steps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for epoch, style in ((lambda k: k // 10, "steps-post"), (lambda k: k / 10, "default")):
+        rows = [{"step": k + 1, "epoch": epoch(k), "train/beta": k // 10, "train/tfr": 1.0} for k in range(30)]
+        assert lines(monkeypatch, tmp_path / "run.png", rows)["β"].get_drawstyle() == style
+
+
+def test_a_log_axis_has_no_zeros_and_the_total_is_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weighted = [0.0, 0.0, 100.0, 50.0]
+    rows = [
+        {"step": k, "train/total": w + 0.1, "train/reconstruction": 0.1, "train/kl_weighted": w}
+        for k, w in enumerate(weighted)
+    ]
+    drawn = lines(monkeypatch, tmp_path / "run.png", rows)
+    np.testing.assert_array_equal(drawn["β · KL"].get_ydata(), [np.nan, np.nan, 100.0, 50.0])
+    assert drawn["total"].get_linewidth() > 2 * drawn["β · KL"].get_linewidth()
+    plain = [{"step": k, "train/total": w, "train/kl_weighted": 0.0} for k, w in enumerate([-1.0, -2.0])]
+    np.testing.assert_array_equal(lines(monkeypatch, tmp_path / "plain.png", plain)["β · KL"].get_ydata(), [0.0, 0.0])
 
 
 def test_settings_stand_side_by_side(tmp_path: Path) -> None:

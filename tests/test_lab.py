@@ -12,16 +12,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+import yaml
+from elements import shown
 from PIL import Image
 
-from framecast import checkpoint, lab, models, schedules
-from framecast.lab import trainer_main
-from framecast.lab.calendar import Calendar, FastFirst, settings_of
-from framecast.lab.course_checkpoint import read_start, save_course
+from framecast import checkpoint, cli, lab, models, schedules
+from framecast.lab import record, trainer_main
+from framecast.lab.calendar import FastFirst, settings_of
+from framecast.lab.course_checkpoint import Start, read_start, save_course
 from framecast.lab.flags import flags
+from framecast.lab.trainer import check, otherwise
+from framecast.report import contents, curves, folders
 from framecast.report.film import read_film
+from framecast.report.page import page
 from framecast.rollout import noise
-from framecast.schedules import Progress
+from framecast.schedules import Calendar, Progress
 from framecast.sources import dancer
 from framecast.sources._files import pictures_of
 from framecast.submission import read_submission
@@ -268,12 +273,93 @@ def test_nan_says_how_to_go_on_in_the_course_s_words(
     assert f"To go on from the last checkpoint: the same command with --ckpt_path {last}" in said
 
 
+@pytest.mark.parametrize(
+    ("changed", "words"),
+    [
+        (["--batch_size", "1"], "written with --batch_size 2; this command has --batch_size 1."),
+        (["--train_vi_len", "5", "--partial", "0.5"], "Give --partial 1.0, --train_vi_len 4, or go on from an epoch"),
+        (["--fast_partial", "0.7"], "written with --fast_partial 0.5; this command has --fast_partial 0.7"),
+        (["--num_epoch", "3"], "has 3 epochs done; --num_epoch 3 leaves none to train"),
+    ],
+)
+def test_steps_are_not_taken_for_those_of_other_epochs(
+    trained: Path, dance: Path, changed: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = (trained / "lab.yaml").read_bytes()
+    last = ["--ckpt_path", str(trained / "checkpoints" / "last.ckpt")]
+    there = ["--DR", str(dance), "--save_root", str(trained), *SMALL, *SHORT, *FAST, "--num_epoch", "4", *last]
+    status, said = failed(capsys, trainer_main, [*there, *changed])
+    assert (status, words in said) == (1, True), said
+    assert (trained / "lab.yaml").read_bytes() == before
+
+
+def test_other_data_have_other_steps() -> None:
+    start = Start(Path("last.ckpt"), {}, exact=True, steps=10, epoch_length=4)
+    with pytest.raises(ValueError, match="a run with 4 steps an epoch; with this dataset and these flags there are 6"):
+        check(start, Calendar(6, 2, 1), options())
+
+
+def test_going_on_with_other_flags_says_which_and_keeps_both(trained: Path, tmp_path: Path) -> None:
+    had = record.read(trained)
+    given = ["--DR", had["DR"], "--save_root", str(trained), *SMALL, *SHORT, *FAST]
+    o = options(*given, "--num_epoch", "4", "--lr", "0.0005", "--kl_anneal_type", "None")
+    start = read_start(str(trained / "checkpoints" / "last.ckpt"), o, trained)
+    told = "--lr 0.001 -> 0.0005, --num_epoch 3 -> 4, --per_save 1 -> 3"
+    assert f"but from here on with {told}, --kl_anneal_type Cyclical -> None (lab.yaml" in str(start)
+    assert "exactly" not in str(start)
+    shutil.copy(trained / "lab.yaml", tmp_path)
+    calendar = Calendar(4, 2, 1)
+    record.write(o, tmp_path, settings_of(o, calendar, start), calendar, start.steps)
+    found = record.read(tmp_path)
+    assert (found["lr"], found["num_epoch"]) == (0.0005, 4)
+    was = {"until_step": 10, "lr": 0.001, "num_epoch": 3, "per_save": 1, "kl_anneal_type": "Cyclical"}
+    assert found["earlier"] == [was]
+    program, *again = found["go_on"].removeprefix("python ").split()
+    assert program == "Trainer.py" and again[-1] == str(tmp_path / "checkpoints" / "last.ckpt")
+    assert {**vars(options(*again)), "ckpt_path": None} == vars(o)
+
+
 def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:
     last = trained / "checkpoints" / "last.ckpt"
-    assert read_start(str(last), options(*SMALL), trained).exact
+    given = options("--DR", record.read(trained)["DR"], *SMALL, *SHORT, *FAST, "--per_save", "1")
+    assert str(read_start(str(last), given, trained)) == f"Going on exactly where {last} was written."
     elsewhere = read_start(str(last), options(*SMALL), tmp_path)
     assert (elsewhere.exact, elsewhere.epochs) == (False, 0)
     assert "the schedules begin anew" in str(elsewhere)
+
+
+def test_what_the_course_lacks_is_said_as_a_whole_command(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    asked: dict[str, Any] = {}
+
+    def fit(store: Any, settings: Any, model: str, config: Any, *_: Any, **__: Any) -> None:
+        asked.update(objective=settings.objective, epochs=settings.epochs, model=model, config=config)
+        raise ValueError("no time to train")
+
+    command = otherwise(options(*SMALL, "--num_epoch", "3"), trained)
+    monkeypatch.setattr("framecast.training.run.fit", fit)
+    assert command.startswith("framecast train ") and cli.main(command.split()[1:]) == 1
+    dims = {"F_dim": 8, "L_dim": 4, "N_dim": 4, "D_out_dim": 8}
+    assert asked.pop("config").items() >= dims.items()
+    assert asked == {"objective": "calibrated", "epochs": 3.0, "model": "pose_cvae"}
+    svg = ["--model", "svg", "--svg.prior", "none", "--objective", "mse", "--steps", "1"]
+    cli.main(["train", "--data", str(trained / "store"), *svg, "--conditions", "false", "--out", str(tmp_path / "svg")])
+    assert "MSE alone: this model has no latent" in capsys.readouterr().out
+
+
+def test_framecast_train_sends_a_run_of_the_course_to_its_own_program(
+    trained: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", "--resume", str(trained)]) == 1
+    assert f"which goes on by itself: {record.read(trained)['go_on']}" in capsys.readouterr().err
+
+
+def test_a_gpu_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if torch.cuda.is_available():
+        pytest.skip("there is one")
+    there = ["--DR", "data", "--save_root", str(tmp_path), "--device", "cuda"]
+    assert "torch sees no GPU here. Take cpu, or leave --device out." in failed(capsys, trainer_main, there)[1]
 
 
 def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
@@ -281,10 +367,63 @@ def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureF
     there = ["--DR", str(dance), "--save_root", str(tmp_path), *SMALL]
     trainer_main([*there, "--test", "--ckpt_path", str(trained / "epoch=2.ckpt")])
     said = capsys.readouterr().out
-    assert "The pictures are packed already" in said
+    assert "The pictures are packed already" in said and "is replaced" not in said
     assert "prediction        PSNR" in said and "copy first frame  PSNR" in said
     assert (tmp_path / "validation" / "results.json").is_file()
     assert not list(tmp_path.glob("*.ckpt"))
+    trainer_main([*there, "--test", "--val_vi_len", "4", "--ckpt_path", str(trained / "epoch=2.ckpt")])
+    assert f"The validation that was in {tmp_path / 'validation'} is replaced." in capsys.readouterr().out
+
+
+# ---------------------------------------------------------------- in a report
+
+
+def test_a_report_reads_a_run_of_the_course(trained: Path) -> None:
+    (run,) = folders.find([trained])
+    assert (run.state, run.notes, run.config["model"]) == ("", [], "pose_cvae")
+    (group,) = contents.groups([run])
+    assert [row.label for row in group.rows] == ["out", "copy first frame"]
+    assert len(group.rows[0].curve()) == 11
+    steps = run.columns["step"]
+    for name in curves.SCHEDULES:
+        at = dict(curves.schedule(run, name))
+        logged = {k: v for k, v in zip(steps, run.columns[f"train/{name}"], strict=True) if v == v}
+        where = np.array(sorted(at))
+        for step, value in logged.items():  # of the short first epoch, and of the others
+            assert at[where[where <= step - 1].max()] == pytest.approx(value, rel=1e-4), (name, step)
+    text = page(folders.find([trained]), "")
+    assert "drawn by the schedules themselves" in text and "<dt>commit</dt>" in text
+    assert shown(text)["films"] and "copying scores" in text
+
+
+def test_runs_of_the_course_stand_side_by_side(trained: Path, tmp_path: Path) -> None:
+    for kind in ("None", "Monotonic"):
+        shutil.copytree(trained, tmp_path / kind, ignore=shutil.ignore_patterns("store", "checkpoints", "*.ckpt"))
+        settings = record.read(trained) | {"kl_anneal_type": kind, "save_root": kind}
+        (tmp_path / kind / "lab.yaml").write_text(yaml.safe_dump(settings))
+    runs = folders.find([tmp_path])
+    assert [row.label for row in contents.groups(runs)[0].rows] == ["Monotonic", "None", "copy first frame"]
+    settings = page(runs, "").partition('class="settings"')[2].partition("</table>")[0]
+    assert "kl_anneal_type" in settings and "save_root" not in settings
+
+
+def test_a_stopped_run_of_the_course_says_how_it_goes_on(trained: Path, tmp_path: Path) -> None:
+    rows = (trained / "metrics.csv").read_text().splitlines(keepends=True)
+    (tmp_path / "metrics.csv").write_text("".join(rows[:3]))
+    (tmp_path / "cost.json").write_text('{"state": "stopped", "step": 2}')
+    (tmp_path / "checkpoints").mkdir()
+    (tmp_path / "checkpoints" / "last.ckpt").touch()
+    had = record.read(trained)
+    changed = had | {"earlier": [{"until_step": 1, "lr": 0.5}]}
+    (tmp_path / "lab.yaml").write_text(yaml.safe_dump(changed))
+    (run,) = folders.find([tmp_path])
+    assert "20% of its training" in run.state and run.state.endswith(f"To go on: {had['go_on']}")
+    assert "Until step 1 it had --lr 0.5" in run.notes[0] and "Not scored yet" in run.notes[1]
+    without = {key: value for key, value in had.items() if key not in ("framecast", "go_on")}  # of an earlier framecast
+    (tmp_path / "lab.yaml").write_text(yaml.safe_dump(without))
+    assert "drawn by the schedules" not in page(folders.find([tmp_path]), "")
+    (tmp_path / "lab.yaml").write_text("a: [")
+    assert "lab.yaml is damaged" in folders.find([tmp_path])[0].notes[0]
 
 
 # ---------------------------------------------------------------- testing

@@ -157,6 +157,21 @@ def test_what_is_said_before_training() -> None:
     assert "WARNING" not in describe("calibrated", 1.0, 3 * 32 * 64)
 
 
+def test_the_warning_is_no_larger_than_the_sigma() -> None:
+    """A run with sigma 0.554 had a KL of 514 nats: it did not collapse."""
+    text = describe("mse", 1e-4, 3 * 32 * 64)
+    assert "WARNING: a sigma of 0.554 is wide:" in text and "may say little" in text and "--beta 3.3e-06" in text
+    assert "collapse" not in text and "range of a pixel" not in text
+    assert "wider than the whole range of a pixel" in describe("mse", 4e-4, 3 * 32 * 64)
+    assert "WARNING" not in describe("mse", 5e-5, 3 * 32 * 64)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_model_without_latent_is_told_of_no_beta(kind: str) -> None:
+    text = describe(kind, 1.0, 3 * 32 * 64, latent=False)
+    assert "no latent" in text and "beta" not in text and "\n" not in text
+
+
 def test_unknown_objectives_are_named() -> None:
     with pytest.raises(ValueError, match="no objective 'calibrate'. Did you mean 'calibrated'.*learned, mse"):
         Objective("calibrate")

@@ -239,6 +239,7 @@ def test_truth_from_pictures(tmp_path: Path, films: np.ndarray) -> None:
     found = truth_of(tmp_path, (3 * H, 3 * W), 3, T).reshape(2, T, 3, 3 * H, 3 * W)
     assert (found[..., ::3, ::3] == films.transpose(0, 1, 4, 2, 3)).all()
     assert truth_of(tmp_path, (H, W), 3, T).shape == (2 * T, 3 * H * W)
+    assert (truth_of(tmp_path / "test" / "test_truth", (H, W), 3, T) == truth_of(tmp_path, (H, W), 3, T)).all()
     with pytest.raises(ValueError, match="holds 5 pictures, not the 6"):
         truth_of(tmp_path, (H, W), 3, 6)
     with pytest.raises(FileNotFoundError, match="has no folder test/test_truth"):

@@ -112,6 +112,17 @@ def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
     assert not list(metrics.parent.glob(".*"))
 
 
+def test_rows_stand_where_a_run_and_its_epochs_begin_and_end(
+    dances: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("framecast.training.callbacks.DENSE", 2)
+    fit(dances, "anchor", tmp_path / "run", settings(steps=13, log_every=100))
+    with open(tmp_path / "run/metrics.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == [1, 2, 5, 6, 10, 11, 13]  # of 5 steps an epoch
+    assert all(row["train/total"] for row in rows)
+
+
 def test_a_seed_decides_the_run_and_another_seed_another(dances: Store, tmp_path: Path) -> None:
     for name, seed in (("a", 1), ("b", 1), ("c", 2)):
         fit(dances, "anchor", tmp_path / name, settings(steps=2, seed=seed))

@@ -99,7 +99,8 @@ def evaluate(options: Any) -> Any:
     show(result)
     print("\n".join([*(distances.words() if distances else []), "; ".join(eyes.missing())]).rstrip())
     for who, found in diagnoses.items():
-        lines = [*found.words(), *described(loaded[who].settings, store.spec.values)]
+        latent = 0 not in loaded[who].model.noise_shape
+        lines = [*found.words(), *described(loaded[who].settings, store.spec.values, latent)]
         print("\n".join([f"{who}:", *(f"  {line}" for line in lines)]))
     print(f"results.json, {len(files)} figures and films are in {out}")
     return result

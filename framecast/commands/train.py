@@ -153,6 +153,9 @@ def resume(out: Path) -> int:
     from framecast.training import run as training
     from framecast.training.settings import Settings
 
+    if (lab := out / "lab.yaml").is_file() and not (out / training.CONFIG).is_file():
+        again = read_config(lab).get("go_on") or "Trainer.py with the flags of lab.yaml, and --ckpt_path"
+        raise ValueError(f"{out} is a run of the course's Trainer.py, which goes on by itself: {again}")
     if not (out / training.CONFIG).is_file():
         raise FileNotFoundError(
             f"{out} is no run folder: it has no {training.CONFIG}. Give the --out of an earlier run."
@@ -181,11 +184,12 @@ def _store(path: Path) -> Any:
 def _fit(
     store: Any, settings: Any, model: str, config: dict[str, Any], out: Path, resolved: dict[str, Any] | None
 ) -> int:
+    from framecast import models
     from framecast.report.run import training_figures, validator
     from framecast.training import cost
     from framecast.training import run as training
 
-    print(training.describe(settings, store.spec.values))
+    print(training.describe(settings, store.spec.values, models.has_latent(model, config)))
     validate = None
     if store.entries.get("val"):
         validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes, settings.context)

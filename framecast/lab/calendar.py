@@ -1,4 +1,4 @@
-"""The course's epochs, some of them short, as steps, batches and schedules of ours."""
+"""The course's epochs, some of them short, as batches and schedules of ours."""
 
 from __future__ import annotations
 
@@ -7,27 +7,9 @@ from dataclasses import dataclass
 from framecast.data import Batches
 from framecast.lab.course_checkpoint import Start
 from framecast.lab.flags import Options
-from framecast.schedules import Milestones, Progress, Step
+from framecast.schedules import Calendar, Milestones, Progress, Step
 from framecast.training.settings import Settings
 from framecast.values import Clip
-
-
-@dataclass(frozen=True)
-class Calendar:
-    """Steps and epochs. The first `shorts` epochs have `short` steps (--fast_train), the others `full`."""
-
-    full: int
-    short: int
-    shorts: int
-
-    def epoch(self, steps: float) -> float:
-        """Epochs done after that many steps."""
-        head = self.shorts * self.short
-        return steps / self.short if steps < head else self.shorts + (steps - head) / self.full
-
-    def steps(self, epochs: int) -> int:
-        """Steps of that many epochs."""
-        return min(epochs, self.shorts) * self.short + max(0, epochs - self.shorts) * self.full
 
 
 @dataclass(frozen=True)

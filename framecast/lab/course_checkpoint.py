@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +10,7 @@ import torch
 
 from framecast import checkpoint
 from framecast.atomic import replacing
+from framecast.lab import record
 from framecast.lab.flags import DIMS, Options
 
 
@@ -25,8 +26,14 @@ class Start:
     tfr: float | None = None
     best: float = float("-inf")
     exact: bool = False  # the run's own last.ckpt: Lightning takes it up, in the middle of an epoch too
+    steps: int = 0  # of an exact one: done
+    epoch_length: int = 0  # of an exact one: steps in an epoch that is not short
+    changed: dict[str, tuple[Any, Any]] = field(default_factory=dict)  # flag -> what it was and is, of an exact one
 
     def __str__(self) -> str:
+        if self.changed:
+            told = ", ".join(f"--{k} {was} -> {now}" for k, (was, now) in self.changed.items())
+            return f"Going on where {self.path} was written, but from here on with {told} ({record.FILE} keeps both)."
         if self.exact:
             return f"Going on exactly where {self.path} was written."
         if not self.epochs:
@@ -52,7 +59,8 @@ def read_start(path: str, options: Options, out: Path) -> Start:
 
     Raises:
         FileNotFoundError: it is not there.
-        ValueError: it is no checkpoint, of another network, or its epochs are done already.
+        ValueError: it is no checkpoint, of another network, its epochs are done already, or flags have changed by
+            which its steps were counted.
     """
     file = checkpoint.locate(path)
     data = checkpoint.read(file)
@@ -61,7 +69,12 @@ def read_start(path: str, options: Options, out: Path) -> Start:
         if own.get("model") != "pose_cvae" or config.get("sigmoid"):
             raise ValueError(f"{file} is not of the course's network. Go on with it by `framecast train --resume`.")
         weights = {k.removeprefix("model."): v for k, v in data["state_dict"].items() if k.startswith("model.")}
-        start = Start(file, weights, exact=file.resolve() == (out / "checkpoints" / "last.ckpt").resolve())
+        start = Start(file, weights)
+        if file.resolve() == (out / "checkpoints" / "last.ckpt").resolve():
+            before = data.get("callbacks", {}).get("Course", {}).get("flags", {})
+            changed, length = record.changes(before, vars(options)), own.get("epoch_length", 0)
+            start = replace(start, exact=True, steps=data.get("global_step", 0), epoch_length=length, changed=changed)
+            _same_place(start)
     else:
         config, saved = checkpoint.course_config(file, data["state_dict"]), data.get("optimizer")
         if not (isinstance(saved, dict) and {"state", "param_groups"} <= set(saved)):
@@ -76,6 +89,16 @@ def read_start(path: str, options: Options, out: Path) -> Start:
             f"{file} has {start.epochs} epochs done; --num_epoch {options.num_epoch} leaves none to train."
         )
     return start
+
+
+def _same_place(start: Start) -> None:
+    """Raises ValueError where a number of steps is no longer the same place in the run."""
+    if other := {key: both for key, both in start.changed.items() if key in record.PLACE}:
+        had, given = (", ".join(record.flag(key, both[k]) for key, both in other.items()) for k in (0, 1))
+        raise ValueError(
+            f"{start.path} was written with {had}; this command has {given}. Its place in the run is counted in steps,"
+            f" and an epoch would have other ones. Give {had}, or go on from an epoch=N.ckpt, which counts epochs."
+        )
 
 
 def save_course(path: Path, module: Any, optimizer: Any, epoch: int, best: float | None = None) -> None:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
+import shlex
 from pathlib import Path
 from typing import Any, TypeVar
 
-import yaml
 from lightning.pytorch import Callback, LightningModule, Trainer
 
-from framecast.atomic import replacing
+from framecast import models
 from framecast.data import Batches
-from framecast.lab.calendar import Calendar, FastFirst, settings_of
+from framecast.lab import record
+from framecast.lab.calendar import FastFirst, settings_of
 from framecast.lab.course_checkpoint import Start, read_start, save_course
 from framecast.lab.dataset import packed
 from framecast.lab.flags import DIMS, Options
 from framecast.lab.terminal import device
 from framecast.lab.validation import validator
 from framecast.report.run import training_figures
+from framecast.schedules import Calendar
 from framecast.training import run as training
 from framecast.training.callbacks import Validation
 
@@ -33,12 +35,14 @@ def train(o: Options) -> int:
     store = packed(o, out)
     full, fast = (Batches(store, "train", o.batch_size, o.train_vi_len, partial=p) for p in (o.partial, o.fast_partial))
     calendar = Calendar(len(full), len(fast), o.fast_train_epoch if o.fast_train else 0)
+    if start:
+        check(start, calendar, o)
     settings = settings_of(o, calendar, start)
-    _write_flags(o, out)
+    record.write(o, out, settings, calendar, start and (start.steps or calendar.steps(start.epochs)))
     print(f"{len(full)} steps an epoch" + (f", {len(fast)} in the first {calendar.shorts}" if calendar.shorts else ""))
     print(told := training.describe(settings, store.spec.values))
     if "WARNING" in told:
-        print("         The course's programs have no such options; `framecast train --model pose_cvae` has.")
+        print(f"         The course's programs have no such options. With them: {otherwise(o, out)}")
     if start:
         print(start)
     validate = validator(o, store, out, calendar) if store.entries.get("val") else None
@@ -52,16 +56,37 @@ def train(o: Options) -> int:
     if keeper.interrupted:
         print(f"Saved. To go on: {keeper.hint}")
         return 130
-    last = out / f"epoch={o.num_epoch - 1}.ckpt"
-    print(f"Trained: {last}. Beside it: metrics.csv, training.png, and the validation with its GIF.")
-    print(f"Next: python Tester.py --DR {o.DR} --save_root {out} --ckpt_path {last}")
+    beside = "metrics.csv, training.png" + (", and the validation with its GIF" if validate else "")
+    print(f"Trained: {course.written}. Beside it: {beside}.")
+    print(f"Next: python Tester.py --DR {o.DR} --save_root {out} --ckpt_path {course.written}")
     return 0
 
 
-def _write_flags(o: Options, out: Path) -> None:
-    """OUT/lab.yaml: the flags of the run, and the versions and commit it is made with."""
-    with replacing(out / "lab.yaml") as partial:
-        partial.write_text(yaml.safe_dump({**vars(o), "made_with": training.provenance()}, sort_keys=False))
+def otherwise(o: Options, out: Path) -> str:
+    """The command that trains the same network on the same clips as long, with a calibrated likelihood."""
+    words = ["--data", str(out / "store"), "--model", "pose_cvae", "--epochs", str(o.num_epoch), "--objective"]
+    words += ["calibrated", "--clip_length", str(o.train_vi_len), "--batch_size", str(o.batch_size)]
+    usual = models.plain(models.config_of("pose_cvae")())
+    for name in DIMS:
+        words += [f"--pose_cvae.{name}", str(getattr(o, name))] if getattr(o, name) != usual[name] else []
+    return shlex.join(["framecast", "train", *words, "--out", f"{out}-calibrated"])
+
+
+def check(start: Start, calendar: Calendar, o: Options) -> None:
+    """Raises ValueError where steps of the run's own checkpoint are no steps of this calendar, or none are left."""
+    if not start.exact:
+        return
+    if start.epoch_length != calendar.full:
+        raise ValueError(
+            f"{start.path} is of a run with {start.epoch_length} steps an epoch; with this dataset and these flags"
+            f" there are {calendar.full}. Give the --DR, --batch_size, --train_vi_len and --partial that it had: they"
+            f" are in {Path(o.save_root) / record.FILE}."
+        )
+    if calendar.epoch(start.steps) >= o.num_epoch:
+        raise ValueError(
+            f"{start.path} has {calendar.epoch(start.steps):g} epochs done; --num_epoch {o.num_epoch} leaves none to"
+            " train. Give more."
+        )
 
 
 class Course(Callback):
@@ -69,6 +94,10 @@ class Course(Callback):
 
     def __init__(self, o: Options, out: Path, calendar: Calendar, batches: FastFirst, start: Start | None) -> None:
         self.o, self.out, self.calendar, self.batches, self.start = o, out, calendar, batches, start
+        self.written: Path | None = None  # the newest epoch=N.ckpt
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"flags": vars(self.o)}  # for last.ckpt: what its steps were made with
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         pl_module.epoch_of = self.calendar.epoch  # type: ignore[assignment]
@@ -89,7 +118,8 @@ class Course(Callback):
         if done == int(done) and (number % self.o.per_save == 0 or done == self.o.num_epoch):
             validation = _find(trainer, Validation)
             best = validation.best if validation else None
-            save_course(self.out / f"epoch={number}.ckpt", pl_module, trainer.optimizers[0], number, best)
+            self.written = self.out / f"epoch={number}.ckpt"
+            save_course(self.written, pl_module, trainer.optimizers[0], number, best)
 
 
 def _find(trainer: Trainer, kind: type[Found]) -> Found | None:

@@ -15,7 +15,9 @@ from framecast.lab.dataset import packed
 from framecast.lab.flags import Options
 from framecast.lab.terminal import device
 from framecast.progress import bar
+from framecast.protocols.applied import applied
 from framecast.report.film import write_film
+from framecast.report.kept import keep
 from framecast.report.panels import side_by_side
 from framecast.report.run import draw
 from framecast.results import record
@@ -39,7 +41,7 @@ def validator(o: Options, store: Store, out: Path, calendar: Calendar) -> Valida
             film = side_by_side(truth, found.frames, scale=3, condition=None if labels is None else labels[1:])
             write_film(out / "samples" / f"epoch={epoch}.gif", film, store.spec.fps)
         if step == steps:
-            _write(result, o, out / "validation")
+            _write(result, o, store, out / "validation")
         return {**numbers, "first": float(found.curve()[0]), "last": float(found.curve()[-1])}
 
     return run
@@ -55,13 +57,19 @@ def validate(o: Options) -> int:
         result = evaluate(who, store, "val", horizon=o.val_vi_len - 1, progress=lambda _, *count: progress(*count))
     for name, numbers in result.table().items():
         print(f"{name:16}  PSNR {numbers['psnr']:.2f} dB, SSIM {numbers['ssim']:.4f}")
-    _write(result, o, out / "validation")
+    if (out / "validation" / "results.json").is_file():
+        print(f"The validation that was in {out / 'validation'} is replaced.")
+    _write(result, o, store, out / "validation")
     print(f"The GIF, and the PSNR of every frame, are in {out / 'validation'}.")
     return 0
 
 
-def _write(result: Result, o: Options, folder: Path) -> None:
-    """The film, and the PSNR of every frame as numbers and as a figure."""
+def _write(result: Result, o: Options, store: Store, folder: Path) -> None:
+    """Films, and the PSNR of every frame as a figure and as numbers, with the rules that a report compares them by."""
     draw(result, folder, 30.0)
-    about = {"flags": vars(o), "split": "val", "context": 1, "made_with": provenance()}
+    horizon = o.val_vi_len - 1
+    whole = horizon >= max(entry.frames for entry in store.entries_of("val")) - 1
+    protocol = applied(store, "val", 1, None if whole else horizon, 1)
+    about = {"flags": vars(o), "protocol": protocol.record(), "data": str(store.root), "split": "val", "context": 1}
+    about |= {"fps": store.spec.fps, "films": keep(result, folder), "made_with": provenance()}
     write_json(folder / "results.json", record(result, about))

@@ -71,6 +71,11 @@ def check(name: str, config: dict[str, Any]) -> None:
         raise ValueError(f"--{name}.widths and --{name}.blocks have a number for each level; they have {levels}.")
 
 
+def has_latent(name: str, config: dict[str, Any]) -> bool:
+    """Whether a model of these settings draws a latent. A `Config` that can do without has a `has_latent`."""
+    return getattr(config_of(name)(**config), "has_latent", True)
+
+
 def plain(config: Any) -> dict[str, Any]:
     """A config as lists, numbers and texts, for YAML and checkpoints."""
     return {key: list(value) if isinstance(value, tuple) else value for key, value in asdict(config).items()}

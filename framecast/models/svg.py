@@ -46,6 +46,11 @@ class Config:
     predictor_layers: int = 2
     last_frame_skip: bool = False
 
+    @property
+    def has_latent(self) -> bool:
+        """The deterministic baseline has none."""
+        return self.prior != "none"
+
 
 @dataclass
 class State:
@@ -108,7 +113,7 @@ class SVG(Model):
 
     @property
     def noise_shape(self) -> tuple[int, ...]:
-        return (0 if self.config.prior == "none" else self.config.z,)
+        return (self.config.z if self.config.has_latent else 0,)
 
     def start(self, frames: Tensor, condition: Tensor | None) -> State:
         """The memories warm up on the given frames, with the posterior's mean."""

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
 
 import numpy as np
 
 from framecast import schedules
 from framecast.report.folders import Run, share
-from framecast.schedules import Progress
+from framecast.schedules import Calendar, Progress
 
 POINTS = 300  # of a curve at most
 DENSE = 480  # of a schedule
@@ -56,6 +59,7 @@ class Clock:
         self.minutes, self.steps, self.epochs = (config.get(key) for key in ("minutes", "steps", "epochs"))
         self.by_epoch = config.get("schedule_unit") == "epoch"
         self.length = epoch_length(steps, epochs, self.by_epoch)
+        self.epoch_of = _epoch_of(config.get("calendar"), self.length)
         self.last = float(steps[-1])
         self._steps, self._seconds = np.r_[0.0, steps], np.r_[0.0, seconds]
         self._pace = float(seconds[-1]) / max(self.last, 1.0)
@@ -73,16 +77,24 @@ class Clock:
 
     def at(self, step: float) -> Progress:
         """As training counts it."""
-        epoch = step / self.length
+        epoch = self.epoch_of(step)
         if self.minutes:
             beyond = max(0.0, step - self.last) * self._pace
             fraction = min(1.0, (float(np.interp(step, self._steps, self._seconds)) + beyond) / (60 * self.minutes))
             epochs = epoch / fraction if epoch > 0 and fraction > 0 else 1.0
         else:
-            epochs = self.steps / self.length if self.steps else float(self.epochs or 1)
+            epochs = self.epoch_of(self.steps) if self.steps else float(self.epochs or 1)
             fraction = min(1.0, epoch / epochs if epochs else step / max(self.end, 1.0))
-        found = Progress(fraction, epoch, epochs)
+        found = Progress(fraction, epoch, epochs or 1.0)
         return found.by_epoch() if self.by_epoch else found
+
+
+def _epoch_of(calendar: Any, length: float) -> Callable[[float], float]:
+    """Epochs done after a number of steps: by the calendar that the run has written, else by epochs of that length."""
+    if not isinstance(calendar, dict) or set(calendar) != {field.name for field in fields(Calendar)}:
+        return lambda steps: steps / length
+    made = Calendar(**{name: max(int(name != "shorts"), int(count)) for name, count in calendar.items()})
+    return made.epoch
 
 
 def epoch_length(steps: np.ndarray, epochs: np.ndarray, whole: bool) -> float:
@@ -107,10 +119,9 @@ def schedule(run: Run, name: str) -> Points:
     if name not in run.config:
         return []
     try:
-        drawn = schedules.parse(str(run.config[name]))
-    except ValueError:
+        drawn, clock = schedules.parse(str(run.config[name])), Clock(run)
+    except (ValueError, TypeError):
         return []
-    clock = Clock(run)
     if clock.end <= 0:
         return []
     grid = np.unique(np.r_[np.linspace(0, clock.end, DENSE + 1), clock.last]).tolist()

@@ -23,6 +23,7 @@ BLUE, VERMILLION, GREEN, ORANGE = "#0072B2", "#D55E00", "#009E73", "#E69F00"
 PURPLE, SKY, BLACK, SOFT = "#CC79A7", "#56B4E9", "#222222", "#6b6e76"
 COLOURS = (BLUE, VERMILLION, GREEN, ORANGE, PURPLE, SKY, BLACK)
 DPI = 150
+FEW = 20  # points that are marked: a line of one would not be seen
 
 Rows = Sequence[Mapping[str, Any]] | Mapping[str, Sequence[Any]]  # of a metrics.csv, by row or by column
 
@@ -151,23 +152,24 @@ def settings_figure(path: str | Path, runs: Mapping[str, Rows], title: str = "")
     grid: Any = figure.subplots(
         len(shown), len(tables), sharex="col", sharey="row", squeeze=False, gridspec_kw={"height_ratios": heights}
     )
+    drawn = [np.concatenate([t[c][1] for t in tables.values() for c in panel.columns if c in t]) for panel in shown]
     for column, (name, table) in enumerate(tables.items()):
         for row, panel in enumerate(shown):
-            _training_panel(grid[row, column], panel, table, labelled=column == 0)
+            log = _lowest(panel, drawn[row]) is not None
+            _training_panel(grid[row, column], panel, table, log, labelled=column == 0)
         grid[0, column].set_title(name, loc="left", fontsize=10)
         grid[-1, column].set_xlabel("training step")
         grid[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
-    for axes, panel in zip(grid[:, 0], shown, strict=True):
-        drawn = [table[c][1] for table in tables.values() for c in panel.columns if c in table]
-        _value_axis(axes, panel, np.concatenate(drawn))
+    for axes, panel, values in zip(grid[:, 0], shown, drawn, strict=True):
+        _value_axis(axes, panel, values)
     figure.align_ylabels()
     if title:
         figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
     return save(figure, path)
 
 
-def _training_panel(axes: Axes, panel: Panel, table: Mapping[str, np.ndarray], labelled: bool) -> None:
-    """The panel's columns over the step, faint where noisy with a running mean on top."""
+def _training_panel(axes: Axes, panel: Panel, table: Mapping[str, np.ndarray], log: bool, labelled: bool) -> None:
+    """The panel's columns over the step, faint where noisy with a running mean on top; on a log axis without zeros."""
     clean(axes)
     if labelled:
         axes.set_ylabel(panel.label)
@@ -181,22 +183,36 @@ def _training_panel(axes: Axes, panel: Panel, table: Mapping[str, np.ndarray], l
         scheduled = column in ("train/beta", "train/tfr")  # drawn as they are
         window = 1 if scheduled or len(values) <= 60 else 2 * (len(values) // 80) + 1
         if window > 1:
-            axes.plot(steps, values, color=colour, linewidth=0.5, alpha=0.3)
-        marker = "o" if len(values) <= 60 and column.startswith("val/") else ""
-        name = panel.columns[column]
-        axes.plot(steps, smooth(values, window), color=colour, linewidth=1.6, label=name, marker=marker, markersize=3.5)
+            axes.plot(steps, _without_zeros(values, log), color=colour, linewidth=0.5, alpha=0.3)
+        # The total lies beneath its parts, wide enough to be seen where one of them is nearly all of it.
+        style: dict[str, Any] = {"linewidth": 4, "alpha": 0.45} if column == "train/total" else {"linewidth": 1.6}
+        if len(values) <= (60 if column.startswith("val/") else FEW):
+            style |= {"marker": "o", "markersize": 3.5}
+        if scheduled and "whole epochs" in table:
+            style |= {"drawstyle": "steps-post"}
+        shown = _without_zeros(smooth(values, window), log)
+        axes.plot(steps, shown, color=colour, label=panel.columns[column], **style)
     if labelled and len(there) > 1:
         axes.legend(frameon=False, loc="best", handlelength=1.4, fontsize=8)
+
+
+def _without_zeros(values: np.ndarray, log: bool) -> np.ndarray:
+    """On a log axis zeros are gaps: a line to them would fall out of it."""
+    return np.where(values > 0, values, math.nan) if log else values
+
+
+def _lowest(panel: Panel, values: np.ndarray) -> float | None:
+    """Where the log axis of all these values begins; None where the axis is a plain one."""
+    if not panel.log or values.min() < 0 or values.max() <= 0:
+        return None
+    lowest = max(values[values > 0].min(), values.max() / 1e4)  # a weight that starts at 0 would take all the room
+    return None if values.max() < 10 * lowest else float(lowest)  # within a decade a log axis has no ticks of its own
 
 
 def _value_axis(axes: Axes, panel: Panel, values: np.ndarray) -> None:
     """Scale, limits and plain numbers of a row's axis, from all that is drawn in it."""
     axes.yaxis.set_major_locator(MaxNLocator(3 if panel.height < 1 else 5, steps=[1, 2, 5, 10]))
-    if panel.log and values.min() >= 0 and values.max() > 0:
-        lowest = max(values[values > 0].min(), values.max() / 1e4)  # a weight that starts at 0 would take all the room
-        if values.max() < 10 * lowest:  # within a decade a log axis has no ticks of its own
-            axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-            return
+    if (lowest := _lowest(panel, values)) is not None:
         axes.set_yscale("log")
         axes.set_ylim(lowest / 1.2, values.max() * 1.2)
         marks = (1, 2, 5) if values.max() / lowest < 100 else (1,)
@@ -220,6 +236,9 @@ def _columns(rows: Rows, run: str) -> dict[str, np.ndarray]:
             there = np.isfinite(values) & np.isfinite(steps[: len(values)])
             if there.any():
                 columns[column] = np.stack([steps[: len(values)][there], values[there]])
+    epochs = _numbers(table.get("epoch", ()))
+    if epochs.size and (epochs[np.isfinite(epochs)] % 1 == 0).all():
+        columns["whole epochs"] = epochs  # schedules moved between epochs only
     return columns
 
 

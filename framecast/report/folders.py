@@ -15,7 +15,16 @@ import yaml
 
 from framecast import compare
 
-CONFIG = "config.yaml"
+CONFIG, LAB = "config.yaml", "lab.yaml"  # of framecast train, and of the course's Trainer.py
+OF_THE_FOLDER = (
+    "save_root",
+    "ckpt_path",
+    "test",
+    "go_on",
+    "earlier",
+    "framecast",
+    "tfr",
+)  # in LAB; tfr is only where the schedule starts
 ALIVE = 300  # seconds since the last row within which a run is taken to be still going
 
 
@@ -26,11 +35,12 @@ class Run:
     Args:
         folder: of the run.
         label: its name in a report, told apart from all others.
-        config: of config.yaml, `made_with` included.
+        config: of config.yaml, `made_with` included; of lab.yaml its flags, and over them framecast's words.
         columns: of metrics.csv: name -> numbers, NaN where a cell is blank.
         cost: of cost.json.
         results: its evaluations that can be read.
         diagnoses: row of an evaluation -> what was found.
+        go_on: the command that goes on with it.
         state: why it is not finished, in words; empty: it is.
         notes: what else is missing, in words, with the command that makes it.
     """
@@ -42,6 +52,7 @@ class Run:
     cost: dict[str, Any] = field(default_factory=dict)
     results: list[compare.Loaded] = field(default_factory=list)
     diagnoses: dict[str, dict[str, Any]] = field(default_factory=dict)
+    go_on: str = ""
     state: str = ""
     notes: list[str] = field(default_factory=list)
 
@@ -60,22 +71,28 @@ def find(paths: Iterable[str | Path]) -> list[Run]:
 def _expanded(path: Path) -> list[Path]:
     if not path.is_dir():
         what = "is no folder" if path.exists() else "does not exist"
-        raise FileNotFoundError(f"{path} {what}. Give the folder of a run (framecast train) or of a study.")
+        raise FileNotFoundError(f"{path} {what}. Give the folder of a run, or of a study.")
     if _is_run(path):
         return [path]
     planned = [path / file.stem for file in path.glob("*.yaml")]  # of a study, those not begun included
     found = sorted({*planned, *(folder for folder in path.iterdir() if folder.is_dir() and _is_run(folder))})
     if not found:
-        raise FileNotFoundError(f"{path} holds no run: there is no {CONFIG} in it, nor in a folder in it.")
+        raise FileNotFoundError(f"{path} holds no run: there is no {CONFIG} or {LAB} in it, nor in a folder in it.")
     return found
 
 
 def _is_run(path: Path) -> bool:
-    return (path / CONFIG).is_file() or bool(_results(path))
+    return _settings(path).is_file() or bool(_results(path))
+
+
+def _settings(folder: Path) -> Path:
+    return folder / (LAB if (folder / LAB).is_file() else CONFIG)
 
 
 def _results(folder: Path) -> list[Path]:
-    return sorted({*folder.glob(compare.RESULTS), *folder.glob(f"evaluation-*/{compare.RESULTS}")})
+    return sorted(
+        {file for where in ("", "evaluation-*/", "validation/") for file in folder.glob(where + compare.RESULTS)}
+    )
 
 
 def labels(folders: Sequence[Path]) -> list[str]:
@@ -115,7 +132,8 @@ def _read(folder: Path, label: str) -> Run:
 
 
 def _config(run: Run) -> dict[str, Any]:
-    file = run.folder / CONFIG
+    file = _settings(run.folder)
+    run.go_on = f"framecast train --resume {run.folder}"
     if not file.is_file():
         return {}
     try:
@@ -125,7 +143,22 @@ def _config(run: Run) -> dict[str, Any]:
     if not isinstance(found, dict):
         run.notes.append(f"{file} is damaged, so its settings are not shown.")
         return {}
-    return found
+    return found if file.name == CONFIG else _of_the_course(run, found)
+
+
+def _of_the_course(run: Run, found: dict[str, Any]) -> dict[str, Any]:
+    """lab.yaml as the configuration of a run; what its flags were earlier becomes a note."""
+    run.go_on = str(found.get("go_on") or f"Trainer.py with the flags of {run.folder / LAB}, and --ckpt_path last.ckpt")
+    earlier = found.get("earlier")
+    for before in earlier if isinstance(earlier, list) else []:
+        was = ", ".join(f"--{key} {value}" for key, value in before.items() if key not in ("until_step", "made_with"))
+        if was:
+            run.notes.append(f"Until step {before.get('until_step')} it had {was}; what is drawn of β and the teacher"
+                             " forcing ratio is by its newest flags.")  # fmt: skip
+    drawn = found.get("framecast")
+    flags = {key: value for key, value in found.items() if key not in OF_THE_FOLDER}
+    own = {"model": "pose_cvae", "data": str(run.folder / "store"), "objective": "mse"}
+    return {**own, **flags, **(drawn if isinstance(drawn, dict) else {})}
 
 
 def _metrics(file: Path) -> dict[str, list[float]]:
@@ -164,7 +197,8 @@ def share(run: Run) -> float:
     """How far training came, in [0, 1]."""
     if run.cost.get("state") == "finished":
         return 1.0
-    config, steps, slack = run.config, run.columns.get("step") or [0.0], float(run.config.get("log_every") or 1)
+    config, steps = run.config, run.columns.get("step") or [0.0]
+    slack = 1.0 if run.cost.get("state") == "stopped" else float(config.get("log_every") or 1)
     if config.get("steps"):
         return 1.0 if steps[-1] > config["steps"] - slack else steps[-1] / config["steps"]
     if config.get("minutes"):
@@ -189,9 +223,10 @@ def state(run: Run) -> str:
         )
     far = f"not finished: step {steps:,}, {done:.0%} of its training."
     file = run.folder / "metrics.csv"
-    since = time.time() - (file if file.is_file() else run.folder / CONFIG).stat().st_mtime
-    again = f"framecast train --resume {run.folder}"
-    go_on = again if (run.folder / "checkpoints" / "last.ckpt").is_file() else "train it anew; there is no checkpoint"
+    since = time.time() - (file if file.is_file() else _settings(run.folder)).stat().st_mtime
+    go_on = (
+        run.go_on if (run.folder / "checkpoints" / "last.ckpt").is_file() else "train it anew; there is no checkpoint"
+    )
     if run.cost.get("state") == "stopped" and run.cost.get("step", 0) >= steps:
         return f"{far} It was stopped by hand and has saved itself. To go on: {go_on}"
     if since < ALIVE:

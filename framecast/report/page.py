@@ -11,6 +11,7 @@ from typing import Any
 
 from framecast.effects import Table
 from framecast.report import contents, scores, words
+from framecast.report.curves import SCHEDULES
 from framecast.report.document import document
 from framecast.report.folders import Run
 from framecast.report.made import section, what_was_run
@@ -174,10 +175,9 @@ def _frames(groups: list[contents.Group]) -> str:
 def _training(runs: list[Run], curves: list[dict[str, Any]]) -> str:
     if not curves:
         return ""
-    note = (
-        "β and the teacher forcing ratio are drawn by the schedules themselves; dotted: still to come. Of long runs a"
-        " point is the mean of its neighbours."
-    )
+    note = "Of long runs a point is the mean of its neighbours."
+    if any(run[name] for run in curves for name in SCHEDULES):
+        note = f"β and the teacher forcing ratio are drawn by the schedules themselves; dotted: still to come. {note}"
     unused = [run.label for run in runs if run.config.get("model") and not _feeds_back(str(run.config["model"]))]
     if unused:
         note += f" {', '.join(unused)}: no frame is fed back, so that ratio changes nothing."

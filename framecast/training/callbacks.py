@@ -112,8 +112,15 @@ def _keeper(trainer: Trainer) -> Keeper:
     return next(c for c in trainer.callbacks if isinstance(c, Keeper))  # type: ignore[attr-defined]
 
 
+DENSE = 20  # first steps of a run that all have a row
+
+
 class Log(Callback):
-    """Rows of metrics.csv (added to when a run resumes, every step once) and of TensorBoard."""
+    """Rows of metrics.csv (added to when a run resumes, every step once) and of TensorBoard.
+
+    A row of training has each of the first steps, then every so many, and those at which an epoch begins or ends, or
+    the run: schedules that move from epoch to epoch are seen exactly.
+    """
 
     columns: tuple[str, ...] = (
         "step",
@@ -138,6 +145,7 @@ class Log(Callback):
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
+        self.waiting = False  # the newest step has no row yet
 
     def row(self, trainer: Trainer, module: TrainingModule, values: dict[str, float]) -> None:
         """Appends one row and hands the values to the loggers."""
@@ -170,8 +178,20 @@ class Log(Callback):
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         assert isinstance(pl_module, TrainingModule)
-        if trainer.global_step % self.every == 0 or trainer.global_step == 1:
-            self.row(trainer, pl_module, {f"train/{k}": v for k, v in pl_module.logged.items() if k != "epoch"})
+        step, epoch_of = trainer.global_step, pl_module.epoch_of
+        before, begun, done = (int(epoch_of(n) + 1e-9) for n in (step - 2, step - 1, step))
+        self.waiting = True
+        if step <= DENSE or step % self.every == 0 or begun > before or done > begun:
+            self._train(trainer, pl_module)
+
+    def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        assert isinstance(pl_module, TrainingModule)
+        if self.waiting:
+            self._train(trainer, pl_module)
+
+    def _train(self, trainer: Trainer, module: TrainingModule) -> None:
+        self.waiting = False
+        self.row(trainer, module, {f"train/{k}": v for k, v in module.logged.items() if k != "epoch"})
 
 
 class Validation(Callback):

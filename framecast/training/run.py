@@ -163,9 +163,9 @@ def _trainer(settings: Settings, module: TrainingModule, out: Path, callbacks: l
     )
 
 
-def describe(settings: Settings, spec_values: int) -> str:
+def describe(settings: Settings, spec_values: int, latent: bool = True) -> str:
     """What is said before step 1: what the objective says of the pixels under the schedule's largest beta."""
-    return objective.describe(settings.objective, _largest_beta(settings), spec_values)
+    return objective.describe(settings.objective, _largest_beta(settings), spec_values, latent)
 
 
 def implied_sigma(settings: dict[str, Any], spec_values: int) -> float | None:
@@ -185,10 +185,10 @@ def _along(schedule: schedules.Schedule) -> list[float]:
     return [schedule(Progress(f / 200, f / 200 * 20, 20)) for f in range(201)]
 
 
-def described(settings: dict[str, Any], spec_values: int) -> list[str]:
+def described(settings: dict[str, Any], spec_values: int, latent: bool = True) -> list[str]:
     """`describe` of a loaded run's settings, by line; nothing where there are none (the course's checkpoints)."""
     known = {key: value for key, value in settings.items() if key in Settings.__dataclass_fields__}
-    return describe(Settings(**known), spec_values).splitlines() if known else []
+    return describe(Settings(**known), spec_values, latent).splitlines() if known else []
 
 
 def check(settings: Settings, model: str) -> None:

@@ -39,7 +39,7 @@ class Settings:
         val_episodes: episodes of each validation.
         precision: auto takes bf16 where the device gains from it.
         device: auto takes a GPU where there is one.
-        log_every: steps between two rows of metrics.csv.
+        log_every: steps between two rows of metrics.csv, after the first 20; epochs have one at either end.
     """
 
     minutes: float | None = None
