@@ -122,6 +122,17 @@ def split_of(names: list[str], val: str | None, test: str | None) -> dict[str, l
     return {"train": trains, "val": vals, "test": tests}
 
 
+def rate_of(fps: float) -> float:
+    """Frames a second, as given; recordings of one's own seldom say it.
+
+    Raises:
+        ValueError: not a positive number.
+    """
+    if not 0 < fps < float("inf"):
+        raise ValueError(f"--fps is the frames a second of the recordings, a positive number, not {fps:g}.")
+    return fps
+
+
 def finite(values: np.ndarray, where: str) -> np.ndarray:
     """The numbers of a condition (T, D) as float32.
 

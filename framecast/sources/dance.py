@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.sources import SPLITS, Part, Source
+from framecast.sources import SPLITS, Part, Source, rate_of
 from framecast.sources._pictures import decode, resize
 from framecast.values import Condition, Episode, Spec, size_of
 
@@ -27,11 +27,13 @@ class Dance(Source):
     Args:
         root: the folder that holds train, val and test (one of them is enough).
         size: height x width to which frames and labels are resized.
+        fps: frames a second of the recordings, at which films are played (the course's: 30).
     """
 
-    def __init__(self, root: str, size: str = "32x64") -> None:
+    def __init__(self, root: str, size: str = "32x64", fps: float = 30.0) -> None:
         self.root = Path(root)
         self.height, self.width = size_of(size) or (32, 64)
+        self.fps = rate_of(fps)
         self._sizes: dict[Path, tuple[int, ...]] = {}  # (H, W) of each split's first picture, once seen
         if not self.root.is_dir():
             raise FileNotFoundError(f"{root} is not a folder. Give the one with this layout:{LAYOUT}")
@@ -39,8 +41,8 @@ class Dance(Source):
             raise FileNotFoundError(f"{root} holds neither train, val nor test. The layout expected:{LAYOUT}")
 
     def spec(self) -> Spec:
-        """The size asked for, a picture of 3 channels for every frame, 30 frames a second."""
-        return Spec(self.height, self.width, condition=Condition("picture", 3), fps=30.0)
+        """The size asked for, a picture of 3 channels for every frame."""
+        return Spec(self.height, self.width, condition=Condition("picture", 3), fps=self.fps)
 
     def parts(self, split: str) -> list[Part]:
         """Pieces of at most 256 frames; a split that is missing has none.

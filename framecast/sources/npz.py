@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.sources import Part, Source, files_in, finite, split_of
+from framecast.sources import Part, Source, files_in, finite, rate_of, split_of
 from framecast.sources._pictures import resize
 from framecast.values import Condition, Episode, Spec, size_of
 
@@ -32,6 +32,7 @@ class Npz(Source):
         size: height x width to which frames are resized; left out, they stay as they are.
         val: patterns of episode names for validation, by commas; with neither val nor test, every tenth episode.
         test: patterns of episode names for the test.
+        fps: frames a second of the recordings, at which films are played.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class Npz(Source):
         size: str | None = None,
         val: str | None = None,
         test: str | None = None,
+        fps: float = 30.0,
     ) -> None:
         self.files = {path.stem: path for path in files_in(root, "*.npz")}
         self.frames, self.axes, self.val, self.test = frames, axes.upper(), val, test
         self.conditions = [] if condition == "none" else [key.strip() for key in condition.split(",") if key.strip()]
-        self.size, self.channels = size_of(size), _range(channels)
+        self.size, self.channels, self.fps = size_of(size), _range(channels), rate_of(fps)
         if self.axes not in AXES:
             raise ValueError(f"--axes {axes!r} is not one of {', '.join(AXES)} (time, height, width, channels).")
 
@@ -59,7 +61,7 @@ class Npz(Source):
         height, width, channels = self._frame(path, headers)[1:]
         count = sum(self._numbers(path, headers, key) for key in self.conditions)
         condition = Condition("vector", count, tuple(self.conditions)) if count else Condition()
-        return Spec(*(self.size or (height, width)), channels, condition)
+        return Spec(*(self.size or (height, width)), channels, condition, self.fps)
 
     def parts(self, split: str) -> list[Part]:
         """One part an episode, from the headers alone.
