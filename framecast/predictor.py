@@ -52,7 +52,7 @@ class Predictor:
             horizon: frames to come; None: as many as the conditions say.
 
         Returns:
-            uint8 (horizon, H, W, C), or (K, horizon, H, W, C) where K > 1.
+            uint8 (horizon, H, W, C), or (K, horizon, H, W, C) where K > 1; H and W are those of `spec`.
 
         Raises:
             ValueError: the shapes, types or lengths are not these; or NaN and infinite numbers.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -71,6 +72,7 @@ def predict(options: Any) -> None:
     predictor = load(options.run, options.device)
     context = predictor.settings.get("context", 1) if options.context is None else options.context
     frames, conditions = _inputs(options, predictor.spec, context)
+    _say_squeezed({"given frames": frames, "condition pictures": conditions}, predictor.spec)
     stream = predictor.stream(frames, conditions, options.samples, options.seed, options.horizon, options.mean)
     total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
     with bar("predicting") as progress:
@@ -100,6 +102,22 @@ def _inputs(options: Any, spec: Any, context: int) -> tuple[np.ndarray, np.ndarr
     if not 1 <= context <= len(episode.frames):
         raise ValueError(f"--context {context}: this episode gives 1 to {len(episode.frames)} frames.")
     return np.asarray(episode.frames[:context]), None if spec.condition.kind == "none" else episode.condition
+
+
+def _say_squeezed(given: dict[str, np.ndarray | None], spec: Any) -> None:
+    """On stderr, where pictures lose their aspect ratio: right only if those of the training did so too."""
+    from framecast.sources._pictures import squeezed
+
+    for what, pictures in given.items():
+        if pictures is None or pictures.ndim != 4 or not pictures.size:
+            continue
+        height, width = pictures.shape[1:3]
+        if squeezed((height, width), (spec.height, spec.width)):
+            print(
+                f"The {what} of {height} x {width} (H x W) are resized to the run's {spec.height} x {spec.width},"
+                " another aspect ratio: right if the recordings it learned from were squeezed like this; else crop them first.",
+                file=sys.stderr,
+            )
 
 
 def _files(path: Path, samples: int) -> list[Path]:

@@ -8,7 +8,7 @@ import numpy as np
 
 from framecast.sources import Part, Source, files_in, finite, rate_of, split_of
 from framecast.sources._pictures import decode as decode_picture
-from framecast.sources._pictures import resize
+from framecast.sources._pictures import resize, resized
 from framecast.sources._tfrecord import decode, parse_example, record_at, records
 from framecast.values import Condition, Episode, Spec, size_of
 
@@ -59,7 +59,8 @@ class Rlds(Source):
         self._index: list[Part] | None = None
 
     def about(self) -> dict[str, str]:
-        return {"camera": f"{self.camera} (of {', '.join(self.cameras)})"}
+        told = {"camera": f"{self.camera} (of {', '.join(self.cameras)})"}
+        return told | resized([self._shape[:2]], self.size or self._shape[:2])
 
     def spec(self) -> Spec:
         """Of the first record."""
