@@ -10,6 +10,7 @@ from conftest import WriteStore
 
 from framecast import cli
 from framecast.commands import info
+from framecast.report import sheets
 from framecast.store import Store
 from framecast.values import Episode, Spec
 
@@ -49,3 +50,12 @@ def test_info_says_of_how_many_episodes(
     monkeypatch.setattr(info, "motion", lambda store, split: (30.0, 40.0, 1))
     assert cli.main(["info", str(store.root)]) == 0
     assert "Over 1 of the 20 episodes of train." in capsys.readouterr().out
+
+
+def test_the_sheet_draws_numbers_by_their_mean_and_spread(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "contact_sheet", lambda path, frames, shown, titles: drawn.append(shown))
+    drawn, store = list[np.ndarray](), Store(packed / "store")
+    info.sheet(store, packed / "sheet.png")
+    known, row = store.spec.condition, store.episode("train", 0).condition
+    assert row is not None
+    assert drawn[0][0] == pytest.approx((row[0] - known.mean) / known.std)

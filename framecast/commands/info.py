@@ -89,6 +89,8 @@ def sheet(store, path: Path) -> Path:
                 conditions.append(None if episode.condition is None else np.asarray(episode.condition[t]))
                 name = episode.name if len(episode.name) <= 16 else f"{episode.name[:9]}..{episode.name[-5:]}"
                 titles.append(f"{split} #{t}" if name == split else f"{split} {name} #{t}")
-    shown = None if conditions[0] is None else np.stack(conditions)
+    shown, known = None if conditions[0] is None else np.stack(conditions), store.spec.condition
+    if shown is not None and known.kind == "vector":
+        shown = (shown - np.array(known.mean or 0.0)) / np.array(known.std or 1.0)
     contact_sheet(path, np.stack(frames), shown, titles)
     return path
