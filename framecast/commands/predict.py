@@ -115,7 +115,7 @@ def _say_squeezed(given: dict[str, np.ndarray | None], spec: Any) -> None:
         if squeezed((height, width), (spec.height, spec.width)):
             print(
                 f"The {what} of {height} x {width} (H x W) are resized to the run's {spec.height} x {spec.width},"
-                " another aspect ratio: right if the recordings it learned from were squeezed alike; else crop them first.",
+                " another aspect ratio: right if the recordings it learned from were squeezed alike; if not, crop them.",
                 file=sys.stderr,
             )
 
