@@ -56,6 +56,7 @@ class Predictor:
 
         Raises:
             ValueError: the shapes, types or lengths are not these; or NaN and infinite numbers.
+            FloatingPointError: a drawn frame is NaN, as of conditions far beyond those of the training.
         """
         drawn = np.concatenate(list(self.stream(frames, conditions, samples, seed, horizon)), 1)
         return drawn[0] if samples == 1 else drawn
@@ -91,8 +92,13 @@ class Predictor:
 
         def walk() -> Iterator[np.ndarray]:
             keys = [(seed, sample) for sample in range(samples)]
+            done = given
             for drawn in roll(self.model, tensor(frames)[None], pieces(), keys, mean):
-                yield as_bytes(drawn)
+                bad = (~drawn.isfinite()).flatten(2).any(2).any(0).nonzero()
+                if len(bad):
+                    raise FloatingPointError(self._not_a_frame(done + int(bad[0])))
+                done += drawn.shape[1]
+                yield as_bytes(drawn)  # in which NaN would be black
 
         return walk()
 
@@ -143,6 +149,12 @@ class Predictor:
                 f"Conditions hold a NaN or infinite number, in row {rows[0]} (from 0) of {len(conditions)}."
             )
         return conditions
+
+    def _not_a_frame(self, number: int) -> str:
+        told = f"Frame {number} (from 0, the given ones counted) came out as NaN, so nothing is drawn from there on."
+        if self.spec.condition.kind == "vector":
+            return f"{told} Look at row {number} of the conditions: are they in the units of the training?"
+        return f"{told} Look at the run: does it predict its own recordings?"
 
     def _piece(self, conditions: np.ndarray) -> torch.Tensor:
         if self.spec.condition.kind == "picture":

@@ -159,6 +159,15 @@ def test_what_cannot_be_predicted_is_refused(kind: Kind, known: Any, options: di
         predictor(kind).stream(pixels(1, 16, 24, 3), known, **options)
 
 
+@pytest.mark.parametrize("row", [3, 40])
+def test_a_frame_that_is_nan_is_named_and_not_black(row: int) -> None:
+    known = conditions("vector", 50)
+    assert known is not None
+    known[row:] *= 1e30  # finite, and yet no model can do anything with it
+    with pytest.raises(FloatingPointError, match=rf"Frame {row} \(from 0, .* Look at row {row} of the conditions"):
+        predictor("vector").predict(pixels(2, 16, 24, 3), known, samples=2)
+
+
 def test_a_model_in_training_mode_is_refused() -> None:
     door = predictor("vector")
     door.model.train()

@@ -114,8 +114,8 @@ def _say_squeezed(given: dict[str, np.ndarray | None], spec: Any) -> None:
         height, width = pictures.shape[1:3]
         if squeezed((height, width), (spec.height, spec.width)):
             print(
-                f"The {what} of {height} x {width} (H x W) are resized to the run's {spec.height} x {spec.width},"
-                " another aspect ratio: right if the recordings it learned from were squeezed alike; if not, crop them.",
+                f"The {what} of {height} x {width} (H x W) are resized to the run's {spec.height} x {spec.width}, "
+                "another aspect ratio: right if the recordings it learned from were squeezed alike; else crop them.",
                 file=sys.stderr,
             )
 
