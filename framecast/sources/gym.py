@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 SHORT = {"pusht": "gym_pusht/PushT-v0"}
 PUSHT = SHORT["pusht"]
-HOMES = {"gym_pusht": ("gym_pusht", "framecast[envs]"), "ALE": ("ale_py", "ale-py")}  # namespace: module, package
+EXTRA = '-e ".[envs]" (in the folder of framecast, which has pyproject.toml)'
+HOMES = {"gym_pusht": ("gym_pusht", EXTRA), "ALE": ("ale_py", "ale-py")}  # namespace: module, package
 POLICIES = ("random", "scripted")
 CONDITIONS = ("action", "position")
 RATE = 30.0  # pictures a second, where an environment does not say
@@ -221,7 +222,7 @@ class Gym(Source):
             os.environ.setdefault(key, value)
         if sys.platform == "linux" and "DISPLAY" not in os.environ:
             os.environ.setdefault("MUJOCO_GL", "egl")
-        gymnasium = _library("gymnasium", "framecast[envs]")
+        gymnasium = _library("gymnasium", EXTRA)
         self._find(gymnasium)
         # Drawn at its full size of 512 and reduced by us: its own reduction has no filter, edges would flicker.
         own = (
@@ -263,7 +264,7 @@ def _library(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ValueError(f'{error.name} is not installed. Install it with: pip install "{package}"') from None
+        raise ValueError(f"{error.name} is not installed. Install it with: pip install {package}") from None
     except ImportError as error:  # OpenCV without the system's libraries
         raise ValueError(
             f"{module} does not load ({error}). If libGL is what it misses: apt-get install libgl1 libglib2.0-0"
