@@ -78,10 +78,8 @@ class Predictor:
         if conditions is not None and self.spec.condition.kind != "none":
             conditions = self._checked(conditions)
         horizon = self._horizon(len(frames), conditions, horizon)
-        if samples < 1:
-            raise ValueError(f"samples is 1 or more, not {samples}.")
-        if seed < 0:
-            raise ValueError(f"seed is 0 or more, not {seed}.")
+        _whole("samples", samples, 1)
+        _whole("seed", seed, 0)
         given = len(frames)
 
         def pieces() -> Iterator[torch.Tensor | int]:
@@ -112,8 +110,8 @@ class Predictor:
 
     def _horizon(self, given: int, conditions: np.ndarray | None, horizon: int | None) -> int:
         condition = self.spec.condition
-        if horizon is not None and horizon < 1:
-            raise ValueError(f"horizon is 1 frame or more, not {horizon}.")
+        if horizon is not None:
+            _whole("horizon", horizon, 1)
         if condition.kind == "none":
             if conditions is not None:
                 raise ValueError("This model was trained without conditions; give `horizon` in their place.")
@@ -160,6 +158,11 @@ class Predictor:
         if self.spec.condition.kind == "picture":
             conditions = resize(conditions, (self.spec.height, self.spec.width))
         return tensor(conditions)[None]
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} is a whole number of {least} or more, not {value!r}.")
 
 
 def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64)) -> Predictor:

@@ -30,3 +30,10 @@ def test_squeezed_frames_are_told(place: Path, tmp_path: Path, capsys: pytest.Ca
     poses = own(tmp_path, (1, 16, 32, 3), np.zeros((3, 32, 32, 3), np.uint8))
     assert cli.main([*run[:1], str(place / "run-dances"), *run[2:], *poses]) == 0
     assert "The condition pictures of 32 x 32 (H x W) are resized" in capsys.readouterr().err
+
+
+def test_the_mean_is_one_film(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["predict", str(place / "run-robots"), "--data", str(place / "robots"), "--split", "val"]
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--samples", "2", "--mean", "--out", str(tmp_path / "film")])
+    assert "--mean draws one future, the likeliest: leave --samples 2 out" in capsys.readouterr().err

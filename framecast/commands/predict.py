@@ -29,10 +29,16 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--split", type=str, default="test", help="of the store (default: test)")
     parser.add_argument("--episode", type=int, default=0, help="number of its episode (default: 0)")
     parser.add_argument(
-        "--frames", type=str, default=None, help="a picture, or a folder of numbered pictures: the given frames"
+        "--frames",
+        type=str,
+        default=None,
+        help="the given frames: a picture, a folder of numbered pictures, or .npy/.npz of uint8 (n, H, W, C)",
     )
     parser.add_argument(
-        "--conditions", type=str, default=None, help="a folder of numbered pictures, or .npy/.csv of vectors"
+        "--conditions",
+        type=str,
+        default=None,
+        help="one for every frame, given or to come: pictures as for --frames, or rows of numbers: .npy/.npz/.csv",
     )
     parser.add_argument(
         "--context", type=int, default=None, help="given frames taken from the store (default: as trained)"
@@ -57,6 +63,8 @@ def run(arguments: list[str]) -> int:
         parser.error("give --data STORE, or --frames with your own pictures")
     if options.data is not None and (options.frames or options.conditions):
         parser.error("frames and conditions come from --data, or from --frames and --conditions: give one or the other")
+    if options.mean and options.samples > 1:
+        parser.error(f"--mean draws one future, the likeliest: leave --samples {options.samples} out, or --mean")
     predict(options)
     return 0
 

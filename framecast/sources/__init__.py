@@ -133,8 +133,8 @@ def rate_of(fps: float) -> float:
     return fps
 
 
-def finite(values: np.ndarray, where: str) -> np.ndarray:
-    """The numbers of a condition (T, D) as float32.
+def finite(values: np.ndarray, where: str, way: str = "mend the row or take the episode out") -> np.ndarray:
+    """The numbers of a condition (T, D) as float32; `way` is what mends them where they are not finite.
 
     Raises:
         ValueError: one is NaN or infinite (or too large for float32); names the place and the first such row.
@@ -145,6 +145,6 @@ def finite(values: np.ndarray, where: str) -> np.ndarray:
     if rows.size:
         raise ValueError(
             f"{where} has NaN or infinite numbers, first in row {rows[0]} (from 0) of {len(numbers)}: "
-            f"{values[rows[0]].tolist()}. Conditions must be finite: mend the row or take the episode out."
+            f"{values[rows[0]].tolist()}. Conditions must be finite: {way}."
         )
     return numbers
