@@ -67,7 +67,8 @@ def pack(
     plan = {split: parts for split in SPLITS if (parts := source.parts(split))}
     if not plan:
         raise ValueError("The source holds no episode.")
-    task = _Task(out, source_name, options, source.about(), source.spec(), plan)
+    spec = source.spec()
+    task = _Task(out, source_name, options, source.about(), spec, plan)
     with alone(task.partial, f"Another process is packing into {out} now. Wait for it, or give another --out."):
         _absent(out)
         journal = Journal(task.partial / "journal", task.root)

@@ -144,7 +144,9 @@ def test_whole_number_actions_and_no_frame_rate() -> None:
 
 def test_a_pack_notes_that_there_is_no_frame_rate(tmp_path: Path) -> None:
     options = {"env": "tiny_env:Whole-v0", "episodes": 2, "steps": 2, "size": "16x16"}
-    assert "frame rate" in pack("gym", options, tmp_path / "made", workers=1).index["about"]
+    told = pack("gym", options, tmp_path / "made", workers=1).index["about"]
+    assert "frame rate" in told
+    assert told["resized"] == "frames of 20 x 24 (H x W) to 16 x 16, another aspect ratio; --size 13x16 keeps it"
 
 
 def test_no_condition() -> None:

@@ -49,7 +49,9 @@ class Source(ABC):
         """Decodes one piece; called in worker processes. Raises ValueError naming the file at fault."""
 
     def about(self) -> dict[str, str]:
-        """What was read where there was a choice (which camera): kept in the store and shown to people."""
+        """What was read where there was a choice (which camera), what was resized to another aspect ratio: kept in the
+        store and shown to people. Packing asks for it after `parts` and `spec`.
+        """
         return {}
 
     def episodes(self, split: str) -> Iterator[Episode]:

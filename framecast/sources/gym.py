@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from framecast.sources import Part, Source, finite
-from framecast.sources._pictures import resize
+from framecast.sources._pictures import resize, resized
 from framecast.sources._policies import MARGIN, Policy, Pushes, held, smooth
 from framecast.values import Condition, Episode, Spec, nearest, size_of
 
@@ -75,6 +75,7 @@ class Gym(Source):
         self._check()
         self._lengths: dict[int, int] = {}
         self._rate: float | None = RATE
+        self._drawn: tuple[int, int] | None = None  # (H, W) of its pictures, once seen
 
     def _check(self) -> None:
         if self.policy not in POLICIES:
@@ -122,7 +123,7 @@ class Gym(Source):
             )
         if self._rate is None:
             told["frame rate"] = f"the environment names none; {RATE:g} environment steps a second are taken"
-        return told
+        return told | (resized([self._drawn], self.size) if self._drawn else {})
 
     def parts(self, split: str) -> list[Part]:
         """One part an episode. Environments that may end an episode are simulated here once, without pictures."""
@@ -214,6 +215,7 @@ class Gym(Source):
                 f"{self.env} renders {found}; a frame must be uint8 (H, W, 3). Take an environment whose render() gives"
                 " pictures where it is made with render_mode='rgb_array'."
             )
+        self._drawn = frame.shape[:2]
         return resize(frame[None], self.size)[0]
 
     def _start(self) -> gymnasium.Env:
