@@ -149,9 +149,9 @@ class Predictor:
         return conditions
 
     def _not_a_frame(self, number: int) -> str:
-        told = f"Frame {number} (from 0, the given ones counted) came out as NaN, so nothing is drawn from there on."
+        told = f"Frame {number} (from 0, the given ones counted) came out as NaN."
         if self.spec.condition.kind == "vector":
-            return f"{told} Look at row {number} of the conditions: are they in the units of the training?"
+            return f"{told} Look at the conditions up to row {number}: are they in the units of the training?"
         return f"{told} Look at the run: does it predict its own recordings?"
 
     def _piece(self, conditions: np.ndarray) -> torch.Tensor:

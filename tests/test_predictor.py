@@ -167,7 +167,7 @@ def test_a_frame_that_is_nan_is_named_and_not_black(row: int) -> None:
     known = conditions("vector", 50)
     assert known is not None
     known[row:] *= 1e30  # finite, and yet no model can do anything with it
-    with pytest.raises(FloatingPointError, match=rf"Frame {row} \(from 0, .* Look at row {row} of the conditions"):
+    with pytest.raises(FloatingPointError, match=rf"Frame {row} \(from 0, .* Look at the conditions up to row {row}"):
         predictor("vector").predict(pixels(2, 16, 24, 3), known, samples=2)
 
 
