@@ -31,8 +31,9 @@ import numpy as np
 
 from framecast.journal import Journal, alone, digest, stamp
 from framecast.sources import SPLITS, Part, Source, find
+from framecast.spread import far_out, standard
 from framecast.store import INDEX, VERSION, Entry, Store, checksum
-from framecast.values import Condition, Spec
+from framecast.values import Spec
 
 CHUNK = 256  # frames that a worker takes at a time, where parts are short
 
@@ -66,7 +67,8 @@ def pack(
     plan = {split: parts for split in SPLITS if (parts := source.parts(split))}
     if not plan:
         raise ValueError("The source holds no episode.")
-    task = _Task(out, source_name, options, source.about(), source.spec(), plan)
+    spec = source.spec()
+    task = _Task(out, source_name, options, source.about(), spec, plan)
     with alone(task.partial, f"Another process is packing into {out} now. Wait for it, or give another --out."):
         _absent(out)
         journal = Journal(task.partial / "journal", task.root)
@@ -297,26 +299,21 @@ def _fill(task: _Task, journal: Journal, workers: int | None, progress: Callable
 
 def _finish(task: _Task) -> None:
     """Statistics, checksums, and the index last: a folder without one is not a store."""
-    root, spec = task.root, task.spec
+    root, spec, about = task.root, task.spec, task.about
+    layouts = {split: _layout(parts) for split, parts in task.plan.items()}
     if spec.condition.kind == "vector":
         split = "train" if "train" in task.plan else next(iter(task.plan))
-        spec = replace(
-            spec, condition=_standard(spec.condition, np.load(root / f"{split}.condition.npy", mmap_mode="r"))
-        )
+        values = np.load(root / f"{split}.condition.npy", mmap_mode="r")
+        spec = replace(spec, condition=standard(spec.condition, values))
+        about = about | far_out(values, layouts[split])
     files = {p.name: {"bytes": p.stat().st_size, "crc32": checksum(p)} for p in sorted(root.glob("*.npy"))}
     index = task.origin() | {
         "spec": spec.to_dict(),
-        "splits": {split: [asdict(e) for e in _layout(parts)] for split, parts in task.plan.items()},
+        "about": about,
+        "splits": {split: [asdict(e) for e in entries] for split, entries in layouts.items()},
         "files": files,
     }
     with open(root / INDEX, "w") as file:
         json.dump(index, file, indent=1)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _standard(condition: Condition, values: np.ndarray) -> Condition:
-    """The condition with mean and spread of its numbers; a number that never changes has spread 1."""
-    std = values.std(0, dtype=np.float64)
-    mean = values.mean(0, dtype=np.float64)
-    return replace(condition, mean=tuple(map(float, mean)), std=tuple(float(s) if s > 1e-6 else 1.0 for s in std))

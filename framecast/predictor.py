@@ -52,10 +52,11 @@ class Predictor:
             horizon: frames to come; None: as many as the conditions say.
 
         Returns:
-            uint8 (horizon, H, W, C), or (K, horizon, H, W, C) where K > 1.
+            uint8 (horizon, H, W, C), or (K, horizon, H, W, C) where K > 1; H and W are those of `spec`.
 
         Raises:
             ValueError: the shapes, types or lengths are not these; or NaN and infinite numbers.
+            FloatingPointError: a drawn frame is NaN, as of conditions far beyond those of the training.
         """
         drawn = np.concatenate(list(self.stream(frames, conditions, samples, seed, horizon)), 1)
         return drawn[0] if samples == 1 else drawn
@@ -79,10 +80,8 @@ class Predictor:
         if conditions is not None and self.spec.condition.kind != "none":
             conditions = self._checked(conditions)
         horizon = self._horizon(len(frames), conditions, horizon)
-        if samples < 1:
-            raise ValueError(f"samples is 1 or more, not {samples}.")
-        if seed < 0:
-            raise ValueError(f"seed is 0 or more, not {seed}.")
+        _whole("samples", samples, 1)
+        _whole("seed", seed, 0)
         given = len(frames)
 
         def pieces() -> Iterator[torch.Tensor | int]:
@@ -93,8 +92,13 @@ class Predictor:
 
         def walk() -> Iterator[np.ndarray]:
             keys = [(seed, sample, episode) for sample in range(samples)]
+            done = given
             for drawn in roll(self.model, tensor(frames)[None], pieces(), keys, mean):
-                yield as_bytes(drawn)
+                bad = (~drawn.isfinite()).flatten(2).any(2).any(0).nonzero()
+                if len(bad):
+                    raise FloatingPointError(self._not_a_frame(done + int(bad[0])))
+                done += drawn.shape[1]
+                yield as_bytes(drawn)  # in which NaN would be black
 
         return walk()
 
@@ -108,8 +112,8 @@ class Predictor:
 
     def _horizon(self, given: int, conditions: np.ndarray | None, horizon: int | None) -> int:
         condition = self.spec.condition
-        if horizon is not None and horizon < 1:
-            raise ValueError(f"horizon is 1 frame or more, not {horizon}.")
+        if horizon is not None:
+            _whole("horizon", horizon, 1)
         if condition.kind == "none":
             if conditions is not None:
                 raise ValueError("This model was trained without conditions; give `horizon` in their place.")
@@ -146,10 +150,21 @@ class Predictor:
             )
         return conditions
 
+    def _not_a_frame(self, number: int) -> str:
+        told = f"Frame {number} (from 0, the given ones counted) came out as NaN."
+        if self.spec.condition.kind == "vector":
+            return f"{told} Look at the conditions up to row {number}: are they in the units of the training?"
+        return f"{told} Look at the run: does it predict its own recordings?"
+
     def _piece(self, conditions: np.ndarray) -> torch.Tensor:
         if self.spec.condition.kind == "picture":
             conditions = resize(conditions, (self.spec.height, self.spec.width))
         return tensor(conditions)[None]
+
+
+def _whole(name: str, value: Any, least: int) -> None:
+    if not isinstance(value, int | np.integer) or value < least:
+        raise ValueError(f"{name} is a whole number of {least} or more, not {value!r}.")
 
 
 def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64)) -> Predictor:

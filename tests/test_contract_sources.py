@@ -231,3 +231,24 @@ def test_source_describes_its_options(written: tuple[type[Source], Options]) -> 
     words = inspect.getdoc(written[0]) or ""
     for option in inspect.signature(written[0]).parameters:
         assert f"    {option}: " in words, f"{written[0].__name__} does not describe {option}"
+
+
+def test_source_says_where_it_squeezes(written: tuple[type[Source], Options]) -> None:
+    """Those that read pictures of any size; KTH's are squeezed by rule, and the others draw their own."""
+    kind, options = written
+    if kind.__name__ in ("Bair", "Dance", "Npz", "Rlds"):
+        assert kind(**options | {"size": "16x16"}).about()["resized"].endswith("keeps it")
+    assert "resized" not in kind(**options | ({"size": "12x20"} if kind.__name__ == "Dance" else {})).about()
+
+
+def test_source_takes_a_frame_rate_where_files_say_none(written: tuple[type[Source], Options]) -> None:
+    """Which do not is for each source to know: those have an option."""
+    kind, options = written
+    if "fps" not in inspect.signature(kind).parameters:
+        assert kind.__name__ not in ("Dance", "Npz", "Rlds")
+        return
+    assert kind(**options).spec().fps == 30
+    assert kind(**options, fps=12.5).spec().fps == 12.5
+    for bad in (0, -5.0, float("nan"), float("inf")):
+        with pytest.raises(ValueError, match=rf"--fps is .* a positive number, not {bad:g}"):
+            kind(**options, fps=bad)

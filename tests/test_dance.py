@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import pickle
+import re
+import shutil
 import zlib
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
-from recordings import encode, noise
+from recordings import encode, moving_square, noise
 
+from framecast.report.film import write_film
 from framecast.sources.dance import CHUNK, Dance
 
 
@@ -166,3 +169,20 @@ def test_dance_faults_of_pictures(dance: Path):
         path.write_bytes(broken)
         with pytest.raises(ValueError, match="train_label/frame3.png is not a readable picture.*Copy"):
             source.read(source.parts("train")[0])
+
+
+def test_the_documentations_way_from_films_to_a_dance(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
+    monkeypatch.chdir(tmp_path)
+    films = {"anna": moving_square(5), "anna-later": moving_square(3)}
+    for name, film in films.items():
+        write_film(f"{name}.mp4", film, fps=25)
+    exec(code, {})
+    for split in ("train", "val"):
+        shutil.copytree(f"data/anna/{split}/{split}_img", f"data/anna/{split}/{split}_label")
+    source = Dance("data/anna", size="32x64", fps=25)
+    assert source.about() == {}
+    for split, film in zip(("train", "val"), films.values(), strict=True):
+        (episode,) = source.episodes(split)
+        assert np.abs(episode.frames.astype(int) - film).mean() < 8

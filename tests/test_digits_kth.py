@@ -124,7 +124,7 @@ def test_digits_of_scikit_learn() -> None:
 def test_digits_without_scikit_learn(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(ValueError, match=r'--root FOLDER, or: pip install "framecast\[digits\]"'):
+    with pytest.raises(ValueError, match=r'--root FOLDER, or: pip install -e "\.\[digits\]"'):
         Digits()
 
 

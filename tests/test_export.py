@@ -48,7 +48,7 @@ def dancer(write_store: WriteStore, root: Path, train: int = 1, labels: int = 12
     """The test has a sequence of which one frame is known, one with all, one with two."""
     return write_store(
         root,
-        Spec(8, 12, 3, PICTURE),
+        Spec(8, 12, 3, PICTURE, fps=12.5),
         {
             "train": [episode(s, 12, PICTURE, labels) for s in range(train)],
             "val": [episode(7, 3, PICTURE)],
@@ -75,7 +75,8 @@ def same(store: Store, source: Source, splits: Sequence[str] = ("train", "val", 
 
 def options(words: list[str]) -> dict[str, Any]:
     """['--raw-size', '8x12'] as {'raw_size': '8x12'}."""
-    return {k[2:].replace("-", "_"): v for k, v in zip(words[::2], words[1::2], strict=True)}
+    found: dict[str, Any] = {k[2:].replace("-", "_"): v for k, v in zip(words[::2], words[1::2], strict=True)}
+    return found | {k: float(v) for k, v in found.items() if k == "fps"}
 
 
 @pytest.fixture
@@ -129,6 +130,7 @@ def test_a_dance_comes_back(write_store: WriteStore, tmp_path: Path, labels: boo
     words = export.export(store, "dance", tmp_path / "files", splits)
     source = Dance(str(tmp_path / "files"), **options(words))
     assert same(store, source, splits or ("train", "val", "test"))
+    assert (source.spec().fps, words) == (12.5, ["--size", "8x12", "--fps", "12.5"])
     assert (tmp_path / "files/train").exists() == (splits is None)
     assert sorted(p.name for p in (tmp_path / "files/test/test_truth").iterdir()) == ["1"]
     assert len(list((tmp_path / "files/test/test_img/1").iterdir())) == 1

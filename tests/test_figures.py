@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -12,7 +13,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from recordings import moving_square
 
-from framecast.report import figures
+from framecast.report import figures, sheets
 from framecast.report.figures import psnr_figure, settings_figure, training_figure
 from framecast.report.panels import error_picture, panels, side_by_side
 from framecast.report.sheets import contact_sheet, strip
@@ -209,6 +210,15 @@ def test_contact_sheet(tmp_path: Path, n: int, kind: str) -> None:
     conditions = {"picture": frames, "grey picture": frames[..., :1], "vector": vectors, "none": None}[kind]
     path = contact_sheet(tmp_path / "sheet.png", frames, conditions, [str(k) for k in range(n)])
     assert looks_like_a_picture(path, 400, 150)
+
+
+def test_contact_sheet_draws_all_numbers_on_one_scale(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sheets, "save", lambda figure, path: figure)
+    figure: Any = contact_sheet(tmp_path / "sheet.png", moving_square(2), np.tile(np.linspace(-9, 9, 20), (2, 1)))
+    below = [axes for axes in figure.axes if axes.patches]
+    assert [axes.get_ylim() for axes in below] == [(-3, 3)] * 2
+    assert all(2 <= len(axes.get_xticks()) <= 8 for axes in below)
+    assert "standard deviations" in figure.get_supxlabel()
 
 
 def test_contact_sheet_refuses_unequal_numbers(tmp_path: Path) -> None:

@@ -113,6 +113,35 @@ def test_vectors(tmp_path: Path) -> None:
         assert (found == values.astype(np.float32)).all()
 
 
+@pytest.mark.parametrize("values", [np.arange(4.0), np.array([True, False, True]), np.eye(3, dtype=bool)])
+def test_single_numbers_and_switches_are_vectors(tmp_path: Path, values: np.ndarray) -> None:
+    np.save(tmp_path / "a.npy", values)
+    found = vectors_of(tmp_path / "a.npy")
+    assert found.dtype == np.float32 and (found == values.reshape(len(values), -1)).all()
+
+
+def test_a_row_of_an_array_that_is_not_finite(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", np.array([[1.0], [np.nan]]))
+    with pytest.raises(ValueError, match=r"first in row 1 .*: mend the row\.$"):
+        vectors_of(tmp_path / "a.npy")
+
+
+@pytest.mark.parametrize(
+    ("line", "marks"),
+    [
+        ("1;2;3", "semicolons"),
+        ("1,5; 2,5", "semicolons"),
+        ("1.0\t2.0", "blanks or tabs"),
+        ("1e-3  2", "blanks or tabs"),
+    ],
+)
+@pytest.mark.parametrize("head", ["", "x;y\n"])
+def test_a_csv_without_commas_is_told_once(tmp_path: Path, line: str, marks: str, head: str) -> None:
+    (tmp_path / "a.csv").write_text(head + (line + "\n") * 30)
+    with pytest.raises(ValueError, match=rf"a.csv has {marks} between its numbers: put commas there.*\(1.5,2\)\.$"):
+        vectors_of(tmp_path / "a.csv")
+
+
 def test_every_fault_of_a_csv_by_its_line(tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("x,y\n1,2\n1,two\n1\nnan,1e99\n\n1,1_0\n")
@@ -147,9 +176,9 @@ def test_no_vectors(tmp_path: Path) -> None:
     np.save(tmp_path / "nan.npy", np.array([[0.0, np.nan]]))
     with pytest.raises(ValueError, match="NaN or infinite numbers, first in row 0"):
         vectors_of(tmp_path / "nan.npy")
-    np.save(tmp_path / "flat.npy", np.zeros(4))
-    with pytest.raises(ValueError, match=r"holds float64 \(4,\)"):
-        vectors_of(tmp_path / "flat.npy")
+    np.save(tmp_path / "deep.npy", np.zeros((4, 1, 1)))
+    with pytest.raises(ValueError, match=r"holds float64 \(4, 1, 1\)"):
+        vectors_of(tmp_path / "deep.npy")
     with pytest.raises(ValueError, match="It is a folder"):
         vectors_of(tmp_path)
     for name in ("none.csv", "none.npy"):

@@ -104,8 +104,18 @@ def test_npz_condition_must_be_finite(tmp_path: Path, bad: float):
 def test_npz_files_must_agree(tmp_path: Path):
     save(tmp_path / "a.npz", frames=noise(4, 8, 8, 3), action=vectors(4, 2))
     save(tmp_path / "b.npz", frames=noise(4, 8, 9, 3), action=vectors(4, 2))
-    with pytest.raises(ValueError, match=r"b.npz holds .*\(8, 9, 3, 2\) but .*a.npz \(8, 8, 3, 2\).*take the file out"):
+    with pytest.raises(ValueError, match=r"b.npz holds .*\(8, 9, 3, 2\) but .*a.npz \(8, 8, 3, 2\).*Take it out"):
         Npz(str(tmp_path)).parts("val")
+
+
+def test_npz_files_of_several_sizes_need_one(tmp_path: Path):
+    for k, width in enumerate((8, 16)):
+        save(tmp_path / f"{k}.npz", frames=noise(4, 8, width, 3))
+    with pytest.raises(ValueError, match=r"1.npz holds .*Take it out, resize all with --size, or give a narrower"):
+        Npz(str(tmp_path), condition="none").parts("val")
+    source = Npz(str(tmp_path), condition="none", size="8x16")
+    assert [next(source.episodes(split)).frames.shape for split in ("train", "val")] == [(4, 8, 16, 3)] * 2
+    assert source.about() == {"resized": "frames of 8 x 8 (H x W) to 8 x 16, another aspect ratio"}
 
 
 def test_npz_damaged_files(tmp_path: Path):

@@ -146,17 +146,29 @@ def vectors(bad: float) -> np.ndarray:
         ("vector", vectors(1e300), {}, "NaN or infinite number, in row 41"),
         ("vector", np.zeros((4, 2)), {"horizon": 4}, "4 frames to come need 5 conditions; there are 4"),
         ("vector", np.zeros((1, 2)), {}, "Nothing to predict: 1 frames and 1 conditions"),
-        ("vector", np.zeros((4, 2)), {"horizon": 0}, "horizon is 1 frame or more, not 0"),
-        ("none", None, {"horizon": -2}, "horizon is 1 frame or more, not -2"),
+        ("vector", np.zeros((4, 2)), {"horizon": 0}, "horizon is a whole number of 1 or more, not 0"),
+        ("none", None, {"horizon": -2}, "horizon is a whole number of 1 or more, not -2"),
         ("none", None, {}, "trained without conditions; give `horizon`"),
         ("none", np.zeros((4, 2)), {}, "trained without conditions; give `horizon` in their place"),
-        ("vector", np.zeros((4, 2)), {"samples": 0}, "samples is 1 or more, not 0"),
+        ("vector", np.zeros((4, 2)), {"horizon": 1.5}, "horizon is a whole number of 1 or more, not 1.5"),
+        ("vector", np.zeros((4, 2)), {"samples": 0}, "samples is a whole number of 1 or more, not 0"),
+        ("vector", np.zeros((4, 2)), {"samples": 1.5}, "samples is a whole number of 1 or more, not 1.5"),
+        ("vector", np.zeros((4, 2)), {"seed": None}, "seed is a whole number of 0 or more, not None"),
     ],
 )
-def test_what_cannot_be_predicted_is_refused(kind: Kind, known: Any, options: dict[str, int], message: str) -> None:
+def test_what_cannot_be_predicted_is_refused(kind: Kind, known: Any, options: dict[str, Any], message: str) -> None:
     """When it is asked for, not somewhere on the way."""
     with pytest.raises(ValueError, match=message):
         predictor(kind).stream(pixels(1, 16, 24, 3), known, **options)
+
+
+@pytest.mark.parametrize("row", [3, 40])
+def test_a_frame_that_is_nan_is_named_and_not_black(row: int) -> None:
+    known = conditions("vector", 50)
+    assert known is not None
+    known[row:] *= 1e30  # finite, and yet no model can do anything with it
+    with pytest.raises(FloatingPointError, match=rf"Frame {row} \(from 0, .* Look at the conditions up to row {row}"):
+        predictor("vector").predict(pixels(2, 16, 24, 3), known, samples=2)
 
 
 def test_a_model_in_training_mode_is_refused() -> None:

@@ -144,7 +144,9 @@ def test_whole_number_actions_and_no_frame_rate() -> None:
 
 def test_a_pack_notes_that_there_is_no_frame_rate(tmp_path: Path) -> None:
     options = {"env": "tiny_env:Whole-v0", "episodes": 2, "steps": 2, "size": "16x16"}
-    assert "frame rate" in pack("gym", options, tmp_path / "made", workers=1).index["about"]
+    told = pack("gym", options, tmp_path / "made", workers=1).index["about"]
+    assert "frame rate" in told
+    assert told["resized"] == "frames of 20 x 24 (H x W) to 16 x 16, another aspect ratio; --size 13x16 keeps it"
 
 
 def test_no_condition() -> None:
@@ -212,7 +214,7 @@ def test_workers_record_the_same(tmp_path: Path) -> None:
         ({"condition": "actoin"}, "--condition is action, position or none, not 'actoin'. Did you mean 'action'"),
         ({"condition": "action,position"}, "--condition position is known for pusht only"),
         ({"env": "tiny_env:Tony-v0"}, "no environment 'tiny_env:Tony-v0'. Did you mean 'Tiny-v0'"),
-        ({"env": "no_such_module:Tiny-v0"}, 'no_such_module is not installed. .*pip install "no_such_module"'),
+        ({"env": "no_such_module:Tiny-v0"}, "no_such_module is not installed. .*pip install no_such_module"),
         ({"env": "tiny_env:Blind-v0"}, r"Blind-v0 does not render rgb_array \(it renders ansi\)"),
         ({"env": "tiny_env:Vague-v0"}, r"Vague-v0 renders list; a frame must be uint8"),
         ({"env": "tiny_env:Many-v0"}, r"takes actions of MultiBinary\(3\); only Box and Discrete"),
@@ -240,9 +242,7 @@ def test_faults_while_recording(env: str, message: str) -> None:
 @pytest.mark.parametrize(("module", "env"), [("gymnasium", "tiny_env:Tiny-v0"), ("gym_pusht", "pusht")])
 def test_what_is_not_installed_is_named(monkeypatch: pytest.MonkeyPatch, module: str, env: str) -> None:
     monkeypatch.setitem(sys.modules, module, None)
-    with pytest.raises(
-        ValueError, match=re.escape(f'{module} is not installed. Install it with: pip install "framecast[')
-    ):
+    with pytest.raises(ValueError, match=re.escape(f'{module} is not installed. Install it with: pip install -e ".[')):
         Gym(env).spec()
 
 

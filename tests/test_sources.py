@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from framecast.sources import available, find, split_of
+from framecast.sources._pictures import resized, squeezed
 from framecast.sources.dance import Dance
 from framecast.sources.npz import Npz
 from framecast.sources.rlds import Rlds
@@ -27,3 +28,31 @@ def test_split_patterns():
         split_of(names, None, "*")
     with pytest.raises(ValueError, match="nothing is left for val"):
         split_of(names, "task_3", "task_3")
+
+
+@pytest.mark.parametrize(
+    ("found", "size", "way"),
+    [
+        ((360, 640), (64, 64), "; --size 36x64 keeps it"),
+        ((480, 640), (32, 64), "; --size 48x64 keeps it"),
+        ((640, 360), (32, 64), "; --size 64x36 keeps it"),
+        ((100, 1600), (64, 64), "; --size 8x128 keeps it"),  # no side of a store is below 8
+    ],
+)
+def test_a_lost_aspect_ratio_is_told(found: tuple[int, int], size: tuple[int, int], way: str):
+    first = f"frames of {found[0]} x {found[1]} (H x W) to {size[0]} x {size[1]}, another aspect ratio"
+    assert resized([found, found], size) == {"resized": first + way}
+
+
+@pytest.mark.parametrize(
+    ("found", "size"),
+    [
+        ((36, 64), (36, 64)),
+        ((1080, 1920), (36, 64)),
+        ((512, 1024), (32, 64)),
+        ((480, 854), (9, 16)),
+        ((65, 64), (8, 8)),
+    ],
+)
+def test_an_aspect_ratio_is_kept_but_for_rounding(found: tuple[int, int], size: tuple[int, int]):
+    assert not squeezed(found, size) and resized([found], size) == {}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from packs import dance, inside, same
+from packs import dance, inside, robot, same
 
 from framecast.packing import pack
 from framecast.sources.dance import Dance
@@ -43,6 +43,14 @@ def test_numbers_are_measured_on_the_training_split(packed: Path) -> None:
     train = np.concatenate([np.load(packed / f"raw/e{i}.npz")["action"] for i in (0, 2, 3)])
     assert condition.mean == pytest.approx(train.mean(0, dtype=float), rel=1e-6)
     assert condition.std == pytest.approx([train[:, 0].std(dtype=float), 1.0], rel=1e-6)  # one that never changes: 1
+
+
+def test_an_episode_far_out_is_told(tmp_path: Path) -> None:
+    robot(tmp_path / "raw")
+    bad = dict(np.load(tmp_path / "raw/e2.npz"))
+    np.savez(tmp_path / "raw/e2.npz", frames=bad["frames"], action=bad["action"] * 1e30)
+    store = pack("npz", {"root": str(tmp_path / "raw"), "val": "e1"}, tmp_path / "store", 1)
+    assert "in e2, row" in store.index["about"]["far out"]
 
 
 def test_pictures_and_test_sequences(tmp_path: Path) -> None:

@@ -10,6 +10,8 @@ from framecast.commands._parser import Parser, table
 
 EXAMPLE = "framecast info stores/dancer --out sheet.png"
 PICTURES = (".png", ".svg", ".pdf")
+LOOKED_AT = 2 * 10**8  # values of a split's frames that `motion` reads: some 5 s on one core
+LONGEST = 630  # frames of an episode that it reads
 
 
 def run(arguments: list[str]) -> int:
@@ -28,12 +30,13 @@ def run(arguments: list[str]) -> int:
     if options.verify:
         store.verify()
         print("All checksums are right.")
-    rows = []
+    rows, sampled = [], []
     for split, entries in store.entries.items():
         lengths = [e.frames for e in entries]
         span = str(lengths[0]) if min(lengths) == max(lengths) else f"{min(lengths)} to {max(lengths)}"
-        first, last = motion(store, split)
-        shown = [f"{first:.2f}" if np.isfinite(first) else "-", f"{last:.2f}" if np.isfinite(last) else "-"]
+        first, before, looked = motion(store, split)
+        sampled += [f"{looked} of the {len(entries)} episodes of {split}"] if looked < len(entries) else []
+        shown = [f"{value:.2f}" if np.isfinite(value) else "-" for value in (first, before)]
         rows.append([split, str(len(entries)), str(sum(lengths)), span, *shown])
     spec = store.spec
     print(
@@ -42,29 +45,34 @@ def run(arguments: list[str]) -> int:
     print(f"condition: {spec.condition}; source: {store.index['source']}")
     for key, value in store.index.get("about", {}).items():
         print(f"{key}: {value}")
-    print(table(rows, ["split", "episodes", "frames", "of each", "copy first (dB)", "copy last (dB)"]))
+    print(table(rows, ["split", "episodes", "frames", "of each", "copy first (dB)", "frame before (dB)"]))
     print(
-        "copy first / last: mean PSNR of repeating an episode's first frame (629 frames at most), and of showing the"
-        " frame before."
+        f"copy first: mean PSNR of an episode's first frame held ({LONGEST - 1} frames at most); frame before: of"
+        f" showing at each frame the true one before it. Over {' and '.join(sampled) or 'all episodes'}."
     )
     print(f"Contact sheet: {sheet(store, Path(options.out or str(Path(options.store)) + '.png'))}")
     return 0
 
 
-def motion(store, split: str, most: int = 8, frames: int = 630) -> tuple[float, float]:
-    """How much moves: mean PSNR (dB) of copying the first frame, and the frame before; NaN for single frames."""
+def motion(store, split: str, values: int = LOOKED_AT) -> tuple[float, float, int]:
+    """How much moves: mean PSNR (dB) of copying the first frame, and the frame before; NaN for single frames.
+
+    Also, of how many episodes: all, or so many, evenly spread, that about `values` values of frames are read.
+    """
     from framecast.metrics.frame import psnr
     from framecast.values import tensor
 
-    first, last = [], []
-    for number in np.linspace(0, len(store.entries_of(split)) - 1, min(most, len(store.entries_of(split)))).astype(int):
-        film = np.asarray(store.episode(split, int(number)).frames[:frames])
+    entries, first, last = store.entries_of(split), [], []
+    total = store.spec.values * sum(min(e.frames, LONGEST) for e in entries)
+    count = min(len(entries), max(8, len(entries) * values // total))
+    for number in np.linspace(0, len(entries) - 1, count).astype(int):
+        film = np.asarray(store.episode(split, int(number)).frames[:LONGEST])
         if len(film) < 2:
             continue
         video = tensor(film)[None]
         first.append(psnr(video[:, :1].expand_as(video[:, 1:]), video[:, 1:]).mean().item())
         last.append(psnr(video[:, :-1], video[:, 1:]).mean().item())
-    return (float(np.mean(first)), float(np.mean(last))) if first else (float("nan"), float("nan"))
+    return (float(np.mean(first)), float(np.mean(last)), count) if first else (float("nan"), float("nan"), count)
 
 
 def sheet(store, path: Path) -> Path:
@@ -81,6 +89,8 @@ def sheet(store, path: Path) -> Path:
                 conditions.append(None if episode.condition is None else np.asarray(episode.condition[t]))
                 name = episode.name if len(episode.name) <= 16 else f"{episode.name[:9]}..{episode.name[-5:]}"
                 titles.append(f"{split} #{t}" if name == split else f"{split} {name} #{t}")
-    shown = None if conditions[0] is None else np.stack(conditions)
+    shown, known = None if conditions[0] is None else np.stack(conditions), store.spec.condition
+    if shown is not None and known.kind == "vector":
+        shown = (shown - np.array(known.mean or 0.0)) / np.array(known.std or 1.0)
     contact_sheet(path, np.stack(frames), shown, titles)
     return path

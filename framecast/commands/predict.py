@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -28,10 +29,16 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--split", type=str, default="test", help="of the store (default: test)")
     parser.add_argument("--episode", type=int, default=0, help="number of its episode (default: 0)")
     parser.add_argument(
-        "--frames", type=str, default=None, help="a picture, or a folder of numbered pictures: the given frames"
+        "--frames",
+        type=str,
+        default=None,
+        help="the given frames: a picture, a folder of numbered pictures, or .npy/.npz of uint8 (n, H, W, C)",
     )
     parser.add_argument(
-        "--conditions", type=str, default=None, help="a folder of numbered pictures, or .npy/.csv of vectors"
+        "--conditions",
+        type=str,
+        default=None,
+        help="one for every frame, given or to come: pictures as for --frames, or rows of numbers: .npy/.npz/.csv",
     )
     parser.add_argument(
         "--context", type=int, default=None, help="given frames taken from the store (default: as trained)"
@@ -56,6 +63,8 @@ def run(arguments: list[str]) -> int:
         parser.error("give --data STORE, or --frames with your own pictures")
     if options.data is not None and (options.frames or options.conditions):
         parser.error("frames and conditions come from --data, or from --frames and --conditions: give one or the other")
+    if options.mean and options.samples > 1:
+        parser.error(f"--mean draws one future, the likeliest: leave --samples {options.samples} out, or --mean")
     predict(options)
     return 0
 
@@ -71,6 +80,7 @@ def predict(options: Any) -> None:
     predictor = load(options.run, options.device)
     context = predictor.settings.get("context", 1) if options.context is None else options.context
     frames, conditions = _inputs(options, predictor.spec, context)
+    _say_squeezed({"given frames": frames, "condition pictures": conditions}, predictor.spec)
     asked = (options.samples, options.seed, options.horizon, options.mean, options.episode if options.data else 0)
     stream = predictor.stream(frames, conditions, *asked)
     total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
@@ -101,6 +111,22 @@ def _inputs(options: Any, spec: Any, context: int) -> tuple[np.ndarray, np.ndarr
     if not 1 <= context <= len(episode.frames):
         raise ValueError(f"--context {context}: this episode gives 1 to {len(episode.frames)} frames.")
     return np.asarray(episode.frames[:context]), None if spec.condition.kind == "none" else episode.condition
+
+
+def _say_squeezed(given: dict[str, np.ndarray | None], spec: Any) -> None:
+    """On stderr, where pictures lose their aspect ratio: right only if those of the training did so too."""
+    from framecast.sources._pictures import squeezed
+
+    for what, pictures in given.items():
+        if pictures is None or pictures.ndim != 4 or not pictures.size:
+            continue
+        height, width = pictures.shape[1:3]
+        if squeezed((height, width), (spec.height, spec.width)):
+            print(
+                f"The {what} of {height} x {width} (H x W) are resized to the run's {spec.height} x {spec.width}, "
+                "another aspect ratio: right if the recordings it learned from were squeezed alike; else crop them.",
+                file=sys.stderr,
+            )
 
 
 def _files(path: Path, samples: int) -> list[Path]:

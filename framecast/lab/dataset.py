@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from framecast import packing
 from framecast.lab.flags import Options
@@ -16,7 +17,8 @@ from framecast.store import INDEX, Store
 
 def packed(o: Options, out: Path) -> Store:
     """OUT/store, packed from DATASET once; again where the folder, the size or the files are not those it came from."""
-    place, options = out / "store", {"root": str(Path(o.DR).resolve()), "size": f"{o.frame_H}x{o.frame_W}"}
+    place = out / "store"
+    options: dict[str, Any] = {"root": str(Path(o.DR).resolve()), "size": f"{o.frame_H}x{o.frame_W}"}
     wanted = counts(Dance(**options), SPLITS)
     if (place / INDEX).is_file():
         try:

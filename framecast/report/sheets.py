@@ -17,6 +17,8 @@ from framecast.atomic import replacing
 from framecast.report.figures import BLACK, BLUE, DPI, ORANGE, SOFT, clean, save
 from framecast.report.panels import enlarge, fit, font
 
+SCALE = "bars: standard deviations from train's mean, cut at 3"
+
 
 def strip(
     path: str | Path,
@@ -76,16 +78,15 @@ def contact_sheet(
     frames: np.ndarray,
     conditions: np.ndarray | None = None,
     titles: Sequence[str] | None = None,
-    names: Sequence[str] = (),
 ) -> Path:
     """Frames in a grid, each with its condition below: what a data set holds.
 
     Args:
         path: PNG, SVG or PDF.
         frames: uint8 (n, H, W, C).
-        conditions: pictures uint8 (n, H, W, C), vectors (n, D) drawn as D bars on one scale, or None.
+        conditions: pictures uint8 (n, H, W, C); vectors (n, D) drawn as D bars from -3 to 3, which are each number's
+            deviations from its mean over train in its standard deviations: raw, a large one hides all others; or None.
         titles: n texts.
-        names: of a vector's D numbers.
 
     Raises:
         ValueError: no frames, or conditions or titles of another number.
@@ -123,7 +124,9 @@ def contact_sheet(
         if titles is not None:
             upper.set_title(titles[index], fontsize=size, pad=3)
         if bars is not None:
-            _bars(grid[row * 2 + 1, column], bars, index, names, labelled=column == 0)
+            _bars(grid[row * 2 + 1, column], bars[index], labelled=column == 0)
+    if bars is not None:
+        figure.supxlabel(SCALE, fontsize=7, color=SOFT)
     return save(figure, path)
 
 
@@ -139,16 +142,15 @@ def _picture(axes: Axes, frame: np.ndarray) -> None:
     axes.spines[:].set(color="#d0d2d6", linewidth=0.6)  # so that a picture on white ground has an end
 
 
-def _bars(axes: Axes, conditions: np.ndarray, index: int, names: Sequence[str], labelled: bool) -> None:
-    """The numbers (D,) of one condition as bars, on the scale of all (n, D)."""
+def _bars(axes: Axes, numbers: np.ndarray, labelled: bool) -> None:
+    """The numbers (D,) of one condition as bars."""
     axes.set_axis_on()
     clean(axes)
-    size = conditions.shape[1]
-    axes.bar(range(size), conditions[index], color=BLUE, width=0.7)
+    size = len(numbers)
+    axes.bar(range(size), numbers, color=BLUE, width=0.7)
     axes.axhline(0, color=SOFT, linewidth=0.6)
-    low, high = min(0.0, float(conditions.min())), max(0.0, float(conditions.max()))
-    margin = 0.05 * ((high - low) or 1)
-    axes.set_ylim(low - margin, high + margin)
-    axes.set_xticks(range(size), names if len(names) == size else [str(d) for d in range(size)], fontsize=6)
-    axes.tick_params(axis="x", length=0, rotation=90 if len(names) == size and max(map(len, names)) > 3 else 0)
+    axes.set_ylim(-3, 3)
+    axes.set_xticks(range(0, size, math.ceil(size / 8)))  # more labels than eight run into each other
+    axes.set_yticks([-3, 0, 3])
+    axes.tick_params(axis="x", length=0, labelsize=6)
     axes.tick_params(axis="y", labelsize=6, labelleft=labelled)

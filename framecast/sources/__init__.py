@@ -49,7 +49,9 @@ class Source(ABC):
         """Decodes one piece; called in worker processes. Raises ValueError naming the file at fault."""
 
     def about(self) -> dict[str, str]:
-        """What was read where there was a choice (which camera): kept in the store and shown to people."""
+        """What was read where there was a choice (which camera), what was resized to another aspect ratio: kept in the
+        store and shown to people. Packing asks for it after `parts` and `spec`.
+        """
         return {}
 
     def episodes(self, split: str) -> Iterator[Episode]:
@@ -122,8 +124,19 @@ def split_of(names: list[str], val: str | None, test: str | None) -> dict[str, l
     return {"train": trains, "val": vals, "test": tests}
 
 
-def finite(values: np.ndarray, where: str) -> np.ndarray:
-    """The numbers of a condition (T, D) as float32.
+def rate_of(fps: float) -> float:
+    """Frames a second, as given; recordings of one's own seldom say it.
+
+    Raises:
+        ValueError: not a positive number.
+    """
+    if not 0 < fps < float("inf"):
+        raise ValueError(f"--fps is the frames a second of the recordings, a positive number, not {fps:g}.")
+    return fps
+
+
+def finite(values: np.ndarray, where: str, way: str = "mend the row or take the episode out") -> np.ndarray:
+    """The numbers of a condition (T, D) as float32; `way` is what mends them where they are not finite.
 
     Raises:
         ValueError: one is NaN or infinite (or too large for float32); names the place and the first such row.
@@ -134,6 +147,6 @@ def finite(values: np.ndarray, where: str) -> np.ndarray:
     if rows.size:
         raise ValueError(
             f"{where} has NaN or infinite numbers, first in row {rows[0]} (from 0) of {len(numbers)}: "
-            f"{values[rows[0]].tolist()}. Conditions must be finite: mend the row or take the episode out."
+            f"{values[rows[0]].tolist()}. Conditions must be finite: {way}."
         )
     return numbers

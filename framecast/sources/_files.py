@@ -109,7 +109,8 @@ def vectors_of(path: str | Path) -> np.ndarray:
     """A vector for every frame.
 
     Args:
-        path: .npy or .npz (one array) of numbers (n, D), or .csv: n lines of D numbers, under a line of names or not.
+        path: .npy or .npz (one array) of numbers (n, D) or (n,), or .csv: n lines of D numbers, under a line of names
+            or not.
 
     Returns:
         float32 (n, D).
@@ -125,10 +126,10 @@ def vectors_of(path: str | Path) -> np.ndarray:
         hint = " It is a folder: picture conditions are for models that take pictures." if path.is_dir() else ""
         raise ValueError(f"{path} holds no vectors. Give a .npy, .npz or .csv with a row for every frame.{hint}")
     array = _array(path)
-    if array.dtype.kind not in "fiu" or array.ndim != 2 or not array.size:
+    if array.dtype.kind not in "fiub" or array.ndim not in (1, 2) or not array.size:
         found = f"{array.dtype} {array.shape}"
         raise ValueError(f"{path} holds {found}. Vectors are numbers of shape (n, D), a row for every frame.")
-    return finite(array, str(path))
+    return finite(array.reshape(len(array), -1), str(path), "mend the row")
 
 
 def _array(path: Path) -> np.ndarray:
@@ -172,11 +173,24 @@ def _table(path: Path) -> np.ndarray:
     named = bool(lines) and all(_number(cell) is None for cell in lines[0])
     if len(lines) <= named:
         raise ValueError(f"{path} holds no numbers. It should have a line of numbers for every frame.")
+    if marks := _other_marks(lines[-1]):
+        raise ValueError(f"{path} has {marks} between its numbers: put commas there, and points in numbers (1.5,2).")
     width, faults, rows = len(lines[0]), Faults(path), []
     for at, cells in enumerate(lines[named:], 1 + named):
         rows.append(_row(cells, width, at, faults))
     faults.check()
     return np.array(rows, np.float32)
+
+
+def _other_marks(cells: list[str]) -> str | None:
+    """What stands between the numbers of a line in place of commas; None where commas do, or it holds no numbers."""
+    if all(_number(cell) is not None for cell in cells):
+        return None
+    for mark, name in ((";", "semicolons"), (None, "blanks or tabs")):
+        parts = ",".join(cells).split(mark)
+        if len(parts) > 1 and all(_number(part.replace(",", ".")) is not None for part in parts):
+            return name
+    return None
 
 
 def _row(cells: list[str], width: int, at: int, faults: Faults) -> list[float]:

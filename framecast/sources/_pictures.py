@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -42,3 +43,26 @@ def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:
         return small if small.ndim == 3 else small[:, :, None]
 
     return np.stack([one(np.ascontiguousarray(frame)) for frame in frames])
+
+
+def squeezed(found: tuple[int, int], size: tuple[int, int]) -> bool:
+    """Whether resizing (H, W) to `size` changes the aspect ratio by over 2 %, and not by rounding to pixels alone."""
+    ratio = found[0] * size[1] / (found[1] * size[0])
+    return abs(ratio - 1) > 0.02 and _in_shape(found, size) != size
+
+
+def resized(found: Iterable[tuple[int, int]], size: tuple[int, int]) -> dict[str, str]:
+    """Of a source's `about`: pictures of these (H, W) that lost their aspect ratio; nothing where all kept it."""
+    sizes = set(found)
+    others = sorted(one for one in sizes if squeezed(one, size))
+    if not others:
+        return {}
+    shown = ", ".join(f"{height} x {width}" for height, width in others)
+    way = "; --size {}x{} keeps it".format(*_in_shape(others[0], size)) if len(sizes) == 1 else ""
+    return {"resized": f"frames of {shown} (H x W) to {size[0]} x {size[1]}, another aspect ratio{way}"}
+
+
+def _in_shape(found: tuple[int, int], size: tuple[int, int]) -> tuple[int, int]:
+    """(H, W) as long as `size` with the aspect ratio of `found`; sides of 8 pixels or more, as a store's."""
+    scale = max(max(size) / max(found), 8 / min(found))
+    return round(found[0] * scale), round(found[1] * scale)

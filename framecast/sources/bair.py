@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from framecast.sources import Part, Source, split_of
-from framecast.sources._pictures import resize
+from framecast.sources._pictures import resize, resized
 from framecast.sources._softmotion import FIELDS, Folders, Records
 from framecast.values import Condition, Episode, Spec, size_of
 
@@ -67,7 +67,8 @@ class Bair(Source):
         held = f"{count} of the {whole} sequences of train are held out ({self._held()})"
         if self.groups["val"]:
             held = f"{count} sequences from {self.groups['val'][0].parent.name}"
-        return self.form.about() | {"condition fields": fields or "none", "validation": held}
+        squeeze = resized([self.form.size], self.size or self.form.size)
+        return self.form.about() | {"condition fields": fields or "none", "validation": held} | squeeze
 
     def spec(self) -> Spec:
         """Of the first sequence; 4, 3 or 7 condition numbers."""

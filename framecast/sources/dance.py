@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.sources import SPLITS, Part, Source
-from framecast.sources._pictures import decode, resize
+from framecast.sources import SPLITS, Part, Source, rate_of
+from framecast.sources._pictures import decode, resize, resized
 from framecast.values import Condition, Episode, Spec, size_of
 
 CHUNK = 256  # frames a part: so that a pool of processes shares one long episode
@@ -27,20 +27,26 @@ class Dance(Source):
     Args:
         root: the folder that holds train, val and test (one of them is enough).
         size: height x width to which frames and labels are resized.
+        fps: frames a second of the recordings, at which films are played (the course's: 30).
     """
 
-    def __init__(self, root: str, size: str = "32x64") -> None:
+    def __init__(self, root: str, size: str = "32x64", fps: float = 30.0) -> None:
         self.root = Path(root)
         self.height, self.width = size_of(size) or (32, 64)
-        self._sizes: dict[Path, tuple[int, ...]] = {}  # (H, W) of each split's first picture, once seen
+        self.fps = rate_of(fps)
+        self._sizes: dict[Path, tuple[int, int]] = {}  # (H, W) of each split's first picture, once seen
         if not self.root.is_dir():
             raise FileNotFoundError(f"{root} is not a folder. Give the one with this layout:{LAYOUT}")
         if not any((self.root / split).is_dir() for split in SPLITS):
             raise FileNotFoundError(f"{root} holds neither train, val nor test. The layout expected:{LAYOUT}")
 
     def spec(self) -> Spec:
-        """The size asked for, a picture of 3 channels for every frame, 30 frames a second."""
-        return Spec(self.height, self.width, condition=Condition("picture", 3), fps=30.0)
+        """The size asked for, a picture of 3 channels for every frame."""
+        return Spec(self.height, self.width, condition=Condition("picture", 3), fps=self.fps)
+
+    def about(self) -> dict[str, str]:
+        firsts = [parts[0].where[0] for split in SPLITS if (parts := self.parts(split))]
+        return resized(map(self._size, firsts), (self.height, self.width))
 
     def parts(self, split: str) -> list[Part]:
         """Pieces of at most 256 frames; a split that is missing has none.
@@ -67,18 +73,21 @@ class Dance(Source):
         return Episode(part.episode, self._pictures(frames, first), self._pictures(labels, first))
 
     def _pictures(self, paths: list[Path], first: Path) -> np.ndarray:
-        if first not in self._sizes:
-            self._sizes[first] = decode(first, str(first)).shape[:2]
         out = np.empty((len(paths), self.height, self.width, 3), np.uint8)
         for index, path in enumerate(paths):
             frame = decode(path, str(path))
-            if frame.shape[:2] != self._sizes[first]:
+            if frame.shape[:2] != self._size(first):
                 raise ValueError(
-                    f"{path} is {_shape(frame.shape)} (H x W) but {first} is {_shape(self._sizes[first])}: all frames "
+                    f"{path} is {_shape(frame.shape)} (H x W) but {first} is {_shape(self._size(first))}: all frames "
                     f"and labels of a split have one size. Resize it, or take it out with its partner."
                 )
             out[index] = resize(frame[None], (self.height, self.width))[0]
         return out
+
+    def _size(self, first: Path) -> tuple[int, int]:
+        if first not in self._sizes:
+            self._sizes[first] = decode(first, str(first)).shape[:2]
+        return self._sizes[first]
 
     def _sequences(self) -> list[str]:
         images, labels = (_folders(self.root / "test" / kind) for kind in ("test_img", "test_label"))

@@ -156,7 +156,7 @@ def _bundled() -> tuple[dict[str, np.ndarray], str]:
     except ModuleNotFoundError:
         raise ValueError(
             "scikit-learn is not installed: its digits are drawn where no MNIST is given. Give --root FOLDER, or: "
-            'pip install "framecast[digits]"'
+            'pip install -e ".[digits]" (in the folder of framecast, which has pyproject.toml)'
         ) from None
     small = load_digits(return_X_y=True)[0].reshape(-1, 8, 8)  # (1797, 8, 8), 0 to 16
     return _divided(

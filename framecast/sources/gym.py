@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from framecast.sources import Part, Source, finite
-from framecast.sources._pictures import resize
+from framecast.sources._pictures import resize, resized
 from framecast.sources._policies import MARGIN, Policy, Pushes, held, smooth
 from framecast.values import Condition, Episode, Spec, nearest, size_of
 
@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 SHORT = {"pusht": "gym_pusht/PushT-v0"}
 PUSHT = SHORT["pusht"]
-HOMES = {"gym_pusht": ("gym_pusht", "framecast[envs]"), "ALE": ("ale_py", "ale-py")}  # namespace: module, package
+EXTRA = '-e ".[envs]" (in the folder of framecast, which has pyproject.toml)'
+HOMES = {"gym_pusht": ("gym_pusht", EXTRA), "ALE": ("ale_py", "ale-py")}  # namespace: module, package
 POLICIES = ("random", "scripted")
 CONDITIONS = ("action", "position")
 RATE = 30.0  # pictures a second, where an environment does not say
@@ -74,6 +75,7 @@ class Gym(Source):
         self._check()
         self._lengths: dict[int, int] = {}
         self._rate: float | None = RATE
+        self._drawn: tuple[int, int] | None = None  # (H, W) of its pictures, once seen
 
     def _check(self) -> None:
         if self.policy not in POLICIES:
@@ -121,7 +123,7 @@ class Gym(Source):
             )
         if self._rate is None:
             told["frame rate"] = f"the environment names none; {RATE:g} environment steps a second are taken"
-        return told
+        return told | (resized([self._drawn], self.size) if self._drawn else {})
 
     def parts(self, split: str) -> list[Part]:
         """One part an episode. Environments that may end an episode are simulated here once, without pictures."""
@@ -213,6 +215,7 @@ class Gym(Source):
                 f"{self.env} renders {found}; a frame must be uint8 (H, W, 3). Take an environment whose render() gives"
                 " pictures where it is made with render_mode='rgb_array'."
             )
+        self._drawn = frame.shape[:2]
         return resize(frame[None], self.size)[0]
 
     def _start(self) -> gymnasium.Env:
@@ -221,7 +224,7 @@ class Gym(Source):
             os.environ.setdefault(key, value)
         if sys.platform == "linux" and "DISPLAY" not in os.environ:
             os.environ.setdefault("MUJOCO_GL", "egl")
-        gymnasium = _library("gymnasium", "framecast[envs]")
+        gymnasium = _library("gymnasium", EXTRA)
         self._find(gymnasium)
         # Drawn at its full size of 512 and reduced by us: its own reduction has no filter, edges would flicker.
         own = (
@@ -263,7 +266,7 @@ def _library(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ValueError(f'{error.name} is not installed. Install it with: pip install "{package}"') from None
+        raise ValueError(f"{error.name} is not installed. Install it with: pip install {package}") from None
     except ImportError as error:  # OpenCV without the system's libraries
         raise ValueError(
             f"{module} does not load ({error}). If libGL is what it misses: apt-get install libgl1 libglib2.0-0"

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.sources import Part, Source, files_in, finite, split_of
-from framecast.sources._pictures import resize
+from framecast.sources import Part, Source, files_in, finite, rate_of, split_of
+from framecast.sources._pictures import resize, resized
 from framecast.values import Condition, Episode, Spec, size_of
 
 AXES = ("THWC", "TCHW", "THW")
@@ -32,6 +32,7 @@ class Npz(Source):
         size: height x width to which frames are resized; left out, they stay as they are.
         val: patterns of episode names for validation, by commas; with neither val nor test, every tenth episode.
         test: patterns of episode names for the test.
+        fps: frames a second of the recordings, at which films are played.
     """
 
     def __init__(
@@ -44,11 +45,12 @@ class Npz(Source):
         size: str | None = None,
         val: str | None = None,
         test: str | None = None,
+        fps: float = 30.0,
     ) -> None:
         self.files = {path.stem: path for path in files_in(root, "*.npz")}
         self.frames, self.axes, self.val, self.test = frames, axes.upper(), val, test
         self.conditions = [] if condition == "none" else [key.strip() for key in condition.split(",") if key.strip()]
-        self.size, self.channels = size_of(size), _range(channels)
+        self.size, self.channels, self.fps = size_of(size), _range(channels), rate_of(fps)
         if self.axes not in AXES:
             raise ValueError(f"--axes {axes!r} is not one of {', '.join(AXES)} (time, height, width, channels).")
 
@@ -59,13 +61,17 @@ class Npz(Source):
         height, width, channels = self._frame(path, headers)[1:]
         count = sum(self._numbers(path, headers, key) for key in self.conditions)
         condition = Condition("vector", count, tuple(self.conditions)) if count else Condition()
-        return Spec(*(self.size or (height, width)), channels, condition)
+        return Spec(*(self.size or (height, width)), channels, condition, self.fps)
+
+    def about(self) -> dict[str, str]:
+        sizes = (self._frame(path, _headers(path))[1:3] for path in self.files.values())
+        return resized(sizes, self.size) if self.size else {}
 
     def parts(self, split: str) -> list[Part]:
         """One part an episode, from the headers alone.
 
         Raises:
-            ValueError: a file is unreadable, lacks an array, or differs in size from the first one.
+            ValueError: a file is unreadable, lacks an array, or differs from the first one (in size: if none is given).
         """
         names = split_of(list(self.files), self.val, self.test).get(split, [])
         first = next(iter(self.files.values()))
@@ -74,9 +80,10 @@ class Npz(Source):
         for name in names:
             path = self.files[name]
             if (kind := self._kind(path)) != wanted:
+                size = ", resize all with --size" if kind[:2] != wanted[:2] else ""
                 raise ValueError(
                     f"{path} holds frames of H x W x C, condition numbers = {kind} but {first} {wanted}: "
-                    f"all files must agree. Give a narrower folder, or take the file out."
+                    f"all files must agree. Take it out{size}, or give a narrower folder."
                 )
             length = self._frame(path, _headers(path))[0]
             parts.append(Part(name, 0, length, length, str(path)))
@@ -107,7 +114,9 @@ class Npz(Source):
 
     def _kind(self, path: Path) -> tuple[int, ...]:
         headers = _headers(path)
-        return *self._frame(path, headers)[1:], *(self._numbers(path, headers, key) for key in self.conditions)
+        height, width, channels = self._frame(path, headers)[1:]
+        numbers = (self._numbers(path, headers, key) for key in self.conditions)
+        return *(self.size or (height, width)), channels, *numbers
 
     def _frame(self, path: Path, headers: dict[str, Header]) -> tuple[int, int, int, int]:
         """(T, H, W, C) of the frames, C after the choice of channels."""

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.sources import Part, Source, files_in, finite, split_of
+from framecast.sources import Part, Source, files_in, finite, rate_of, split_of
 from framecast.sources._pictures import decode as decode_picture
-from framecast.sources._pictures import resize
+from framecast.sources._pictures import resize, resized
 from framecast.sources._tfrecord import decode, parse_example, record_at, records
 from framecast.values import Condition, Episode, Spec, size_of
 
@@ -29,6 +29,7 @@ class Rlds(Source):
         raw_size: height x width of frames stored as plain RGB bytes; left out, frames are JPEG or PNG.
         val: patterns of episode names for validation, by commas; with neither val nor test, every tenth episode.
         test: patterns of episode names for the test.
+        fps: frames a second of the recordings, at which films are played.
     """
 
     def __init__(
@@ -40,9 +41,11 @@ class Rlds(Source):
         raw_size: str | None = None,
         val: str | None = None,
         test: str | None = None,
+        fps: float = 30.0,
     ) -> None:
         self.files = files_in(root, "*.tfrecord*")
-        self.size, self.raw_size, self.val, self.test = size_of(size), size_of(raw_size), val, test
+        self.size, self.raw_size, self.fps = size_of(size), size_of(raw_size), rate_of(fps)
+        self.val, self.test = val, test
         path = self.files[0]
         offset, data = next(records(path))
         where, fields = f"{path}, record 0", parse_example(data, f"{path}, record 0")
@@ -56,13 +59,14 @@ class Rlds(Source):
         self._index: list[Part] | None = None
 
     def about(self) -> dict[str, str]:
-        return {"camera": f"{self.camera} (of {', '.join(self.cameras)})"}
+        told = {"camera": f"{self.camera} (of {', '.join(self.cameras)})"}
+        return told | resized([self._shape[:2]], self.size or self._shape[:2])
 
     def spec(self) -> Spec:
         """Of the first record."""
         names = tuple(key.rsplit("/", 1)[-1] for key in self.conditions)
         condition = Condition("vector", sum(self._counts), names) if names else Condition()
-        return Spec(*(self.size or self._shape[:2]), condition=condition)
+        return Spec(*(self.size or self._shape[:2]), condition=condition, fps=self.fps)
 
     def parts(self, split: str) -> list[Part]:
         """One part an episode. The first call walks through all files, one record in memory at a time.
