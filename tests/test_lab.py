@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import importlib.util
+import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -404,7 +405,8 @@ def test_runs_of_the_course_stand_side_by_side(trained: Path, tmp_path: Path) ->
     runs = folders.find([tmp_path])
     assert [row.label for row in contents.groups(runs)[0].rows] == ["Monotonic", "None", "copy first frame"]
     settings = page(runs, "").partition('class="settings"')[2].partition("</table>")[0]
-    assert "kl_anneal_type" in settings and "save_root" not in settings
+    assert re.findall(r'<th scope="row">(.*?)</th>', settings) == ["Monotonic", "None"]  # one column: the flag
+    assert "kl_anneal_type" in settings
 
 
 def test_a_stopped_run_of_the_course_says_how_it_goes_on(trained: Path, tmp_path: Path) -> None:
@@ -418,7 +420,9 @@ def test_a_stopped_run_of_the_course_says_how_it_goes_on(trained: Path, tmp_path
     (tmp_path / "lab.yaml").write_text(yaml.safe_dump(changed))
     (run,) = folders.find([tmp_path])
     assert "20% of its training" in run.state and run.state.endswith(f"To go on: {had['go_on']}")
-    assert "Until step 1 it had --lr 0.5" in run.notes[0] and "Not scored yet" in run.notes[1]
+    assert "Until step 1 it had --lr 0.5" in run.notes[0] and "--data STORE" in run.notes[1]
+    (tmp_path / "store").mkdir()
+    assert f"--data {tmp_path / 'store'} --split val" in folders.find([tmp_path])[0].notes[1]
     without = {key: value for key, value in had.items() if key not in ("framecast", "go_on")}  # of an earlier framecast
     (tmp_path / "lab.yaml").write_text(yaml.safe_dump(without))
     assert "drawn by the schedules" not in page(folders.find([tmp_path]), "")

@@ -121,7 +121,8 @@ def _read(folder: Path, label: str) -> Run:
         except ValueError as error:
             run.notes.append(f"An evaluation is left out. {error}")
     if not run.results and "still going" not in run.state:
-        data, split = run.config.get("data", "STORE"), "val"
+        own = folder / "store"  # of the course's runs
+        data, split = run.config.get("data", own if own.is_dir() else "STORE"), "val"
         run.notes.append(f"Not scored yet. To score it: framecast evaluate {folder} --data {data} --split {split}")
     elif run.results and not any(result.data.get("films") for result in run.results):
         run.notes.append(
@@ -157,7 +158,7 @@ def _of_the_course(run: Run, found: dict[str, Any]) -> dict[str, Any]:
                              " forcing ratio is by its newest flags.")  # fmt: skip
     drawn = found.get("framecast")
     flags = {key: value for key, value in found.items() if key not in OF_THE_FOLDER}
-    own = {"model": "pose_cvae", "data": str(run.folder / "store"), "objective": "mse"}
+    own = {"model": "pose_cvae", "objective": "mse"}
     return {**own, **flags, **(drawn if isinstance(drawn, dict) else {})}
 
 
