@@ -7,6 +7,7 @@ import json
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ import torch
 from fits import SMALL, fit, settings
 from lightning.pytorch import Callback
 
-from framecast import checkpoint, rollout
+from framecast import checkpoint, models, rollout
 from framecast.store import Store
 from framecast.training import run
 
@@ -138,6 +139,21 @@ def test_schedules_end_where_a_run_by_minutes_ends(dances: Store, tmp_path: Path
     with open(tmp_path / "run/metrics.csv", newline="") as file:
         last = list(csv.DictReader(file))[-1]
     assert float(last["train/tfr"]) < 0.5
+
+
+def test_validations_do_not_eat_a_run_by_minutes(dances: Store, tmp_path: Path) -> None:
+    """Of 0.6 s a fifth is two validations of 0.06 s, and one is under way; the last one is made in any case."""
+    seen = []
+
+    def slow(model: models.Model, step: int) -> dict[str, float]:
+        time.sleep(0.06)
+        seen.append(step)
+        return {"psnr": 20.0}
+
+    fit(dances, "anchor", tmp_path / "run", settings(steps=None, minutes=0.01, validations=100), validate=slow)
+    assert 1 <= len(seen) <= 4
+    with open(tmp_path / "run/metrics.csv", newline="") as file:
+        assert list(csv.DictReader(file))[-1]["step"] == str(seen[-1])
 
 
 def test_best_is_the_checkpoint_with_the_best_rollout(dances: Store, tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import signal
 import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -112,6 +113,7 @@ def _keeper(trainer: Trainer) -> Keeper:
     return next(c for c in trainer.callbacks if isinstance(c, Keeper))  # type: ignore[attr-defined]
 
 
+SHARE = 0.2  # of a run's minutes, for validations
 DENSE = 20  # first steps of a run that all have a row
 
 
@@ -195,11 +197,14 @@ class Log(Callback):
 
 
 class Validation(Callback):
-    """Free-running rollouts at equal parts of the run and at its end; keeps the best by PSNR."""
+    """Free-running rollouts at equal parts of the run and at its end; keeps the best by PSNR.
+
+    In a run by minutes, whose time they take, one is left out where those before it have taken more than `SHARE` of it.
+    """
 
     def __init__(self, validate: Validate, folder: Path, rows: Log, times: int) -> None:
         self.validate, self.folder, self.rows, self.times = validate, folder, rows, times
-        self.best, self.done, self.at_step = float("-inf"), 0, -1
+        self.best, self.done, self.at_step, self.seconds = float("-inf"), 0, -1, 0.0
 
     def on_train_batch_end(
         self, trainer: Trainer, pl_module: LightningModule, outputs: Any, batch: Any, batch_idx: int
@@ -208,7 +213,8 @@ class Validation(Callback):
         due = int(_fraction(pl_module) * self.times + 1e-9)  # k / times * times may lie a rounding below k
         if due > self.done and not trainer.should_stop:
             self.done = due
-            self._run(trainer, pl_module)
+            if pl_module.settings.minutes is None or self.seconds <= SHARE * pl_module.seconds():
+                self._run(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         if self.times and not _keeper(trainer).interrupted and self.at_step != trainer.global_step:
@@ -216,20 +222,22 @@ class Validation(Callback):
 
     def _run(self, trainer: Trainer, module: LightningModule) -> None:
         assert isinstance(module, TrainingModule)
-        self.at_step = trainer.global_step
+        self.at_step, begun = trainer.global_step, time.monotonic()
         module.model.eval()
         found = self.validate(module.model, trainer.global_step)
         module.model.train()
+        self.seconds += time.monotonic() - begun
         self.rows.row(trainer, module, {f"val/{k}": v for k, v in found.items()})
         if found["psnr"] > self.best:
             self.best = found["psnr"]
             save(trainer, self.folder / "checkpoints" / "best.ckpt", _keeper(trainer).hint)
 
     def state_dict(self) -> dict[str, Any]:
-        return {"best": self.best, "done": self.done, "at_step": self.at_step}
+        return {"best": self.best, "done": self.done, "at_step": self.at_step, "seconds": self.seconds}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         self.best, self.done, self.at_step = state_dict["best"], state_dict["done"], state_dict["at_step"]
+        self.seconds = state_dict.get("seconds", 0.0)
 
 
 class Bar(Callback):

@@ -34,7 +34,8 @@ class Settings:
         anchored: a cure of drift: what is fed back takes the colours of the first given frame, in prediction too.
         rollout_frames: a cure of drift: up to that many frames of a clip are rolled out first, and then read.
         schedule_unit: schedules move with every step, or from epoch to epoch.
-        validations: how many times the model is validated by a free-running rollout.
+        validations: how many times the model is validated by a free-running rollout; of a run by minutes they take
+            about a fifth at most, and fewer are made.
         val_frames: frames of each validation rollout.
         val_episodes: episodes of each validation.
         precision: auto takes bf16 where the device gains from it.
