@@ -73,10 +73,12 @@ def paired(case: dict[str, Any]) -> Pair:
     return ours.eval(), theirs.eval()
 
 
-SLOW = pytest.mark.slow  # mixed forcing walks where free running does
+SLOW = pytest.mark.slow  # mixed forcing walks where free running does; VGG has six times the work of DCGAN
 
 
-@pytest.fixture(scope="module", params=CASES)
+@pytest.fixture(
+    scope="module", params=[pytest.param(case, marks=SLOW if case.startswith("vgg") else ()) for case in CASES]
+)
 def pair(request: pytest.FixtureRequest) -> Pair:
     return paired(CASES[request.param])
 
