@@ -88,6 +88,7 @@ def test_a_duration_said_replaces_the_recipes() -> None:
     assert parser.get_defaults()["minutes"] is None
 
 
+@pytest.mark.slow
 def test_a_config_of_a_run_repeats_it_and_the_command_line_overrides(place: Path, tmp_path: Path) -> None:
     config = str(place / "run-dances" / "config.yaml")
     assert cli.main(["train", "--config", config, "--out", str(tmp_path / "again"), "--steps", "2"]) == 0

@@ -178,6 +178,7 @@ def test_a_log_axis_has_no_zeros_and_the_total_is_seen(tmp_path: Path, monkeypat
     np.testing.assert_array_equal(lines(monkeypatch, tmp_path / "plain.png", plain)["β · KL"].get_ydata(), [0.0, 0.0])
 
 
+@pytest.mark.slow
 def test_settings_stand_side_by_side(tmp_path: Path) -> None:
     runs = {"cyclical": log(), "none": [{k: v for k, v in row.items() if k != "train/beta"} for row in log()]}
     assert looks_like_a_picture(settings_figure(tmp_path / "runs.png", runs, "KL annealing"), 1000, 900)

@@ -363,6 +363,7 @@ def test_a_gpu_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[s
     assert "torch sees no GPU here. Take cpu, or leave --device out." in failed(capsys, trainer_main, there)[1]
 
 
+@pytest.mark.slow
 def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     shutil.copytree(trained / "store", tmp_path / "store")
     there = ["--DR", str(dance), "--save_root", str(tmp_path), *SMALL]
@@ -453,7 +454,7 @@ def test_prediction(
     model.load_state_dict(torch.load(trained / "epoch=2.ckpt", weights_only=True)["state_dict"])
     loaded = checkpoint.load(trained / "epoch=2.ckpt", size=(16, 32)).model
     labels = tensor(pictures_of(dance / "test" / "test_label" / "0")[:50])[None] / 255
-    eps = noise(loaded, [(0, 0)], range(49)).transpose(0, 1)
+    eps = noise(loaded, [(0, 0, 0)], range(49)).transpose(0, 1)
     drawn = reference.predict(model, tensor(first)[None] / 255, labels, eps)[0].flatten(1) * 255
     assert np.abs(drawn.numpy() - rows[1:50]).max() <= 0.51
 

@@ -56,6 +56,7 @@ def watch(film: np.ndarray) -> np.ndarray:
 
 
 class TestNumbers:
+    @pytest.mark.slow
     def test_every_row_has_them(self, store: Store, given: dict[str, str]) -> None:
         eyes = perception.prepare(store, "val", 1, None, 2, lpips=given["lpips"], fvd_file=given["fvd"])
         model = Flicker(store.spec).eval()

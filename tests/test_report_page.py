@@ -161,6 +161,7 @@ def test_films_stay_below_the_budget_and_what_is_left_out_is_said(run: Path) -> 
 # --- the command ---------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_what_a_study_says_stands_on_its_page(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     empty = np.zeros(0)
     settings = [effects.Cell({"annealing": name}, np.array(psnr), empty, empty) for name, psnr in (

@@ -72,6 +72,7 @@ def test_a_run_says_what_it_has_cost_with_all_its_parts(dances: Store, tmp_path:
     assert (whole["state"], whole["step"]) == ("finished", 6)
 
 
+@pytest.mark.slow
 def test_a_run_is_trained_with_the_cures_it_asks_for(
     dances: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -133,6 +134,7 @@ def test_a_seed_decides_the_run_and_another_seed_another(dances: Store, tmp_path
     assert not torch.equal(a[key], c[key])
 
 
+@pytest.mark.slow
 def test_schedules_end_where_a_run_by_minutes_ends(dances: Store, tmp_path: Path) -> None:
     """Also where the run is shorter than one epoch, and the number of epochs is not known before."""
     fit(dances, "pose_cvae", tmp_path / "run", settings(steps=None, minutes=0.02, tfr="linear", partial=1.0))

@@ -53,11 +53,11 @@ def _sequences(
 ) -> Iterator[np.ndarray]:
     """Every test sequence as uint8 (T, H, W, 3), the given first frame included; its film is written on the way."""
     done = 0
-    for episode in source.episodes("test"):
+    for number, episode in enumerate(source.episodes("test")):
         assert episode.condition is not None
         given = pictures_of(source.root / "test" / "test_img" / episode.name)  # also where the truth is known
         film = [resize(given[:1], episode.condition.shape[1:3])]
-        for piece in predictor.stream(film[0], episode.condition, seed=0):
+        for piece in predictor.stream(film[0], episode.condition, seed=0, episode=number):
             film.append(piece[0])
             done += len(piece[0])
             progress(done)
