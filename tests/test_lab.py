@@ -22,7 +22,7 @@ from framecast.lab import record, trainer_main
 from framecast.lab.calendar import FastFirst, settings_of
 from framecast.lab.course_checkpoint import Start, read_start, save_course
 from framecast.lab.flags import flags
-from framecast.lab.trainer import check, otherwise
+from framecast.lab.trainer import calibrated_command, check_steps
 from framecast.report import contents, curves, folders
 from framecast.report.film import read_film
 from framecast.report.page import page
@@ -297,7 +297,7 @@ def test_steps_are_not_taken_for_those_of_other_epochs(
 def test_other_data_have_other_steps() -> None:
     start = Start(Path("last.ckpt"), {}, exact=True, steps=10, epoch_length=4)
     with pytest.raises(ValueError, match="a run with 4 steps an epoch; with this dataset and these flags there are 6"):
-        check(start, Calendar(6, 2, 1), options())
+        check_steps(start, Calendar(6, 2, 1), options())
 
 
 def test_going_on_with_other_flags_says_which_and_keeps_both(trained: Path, tmp_path: Path) -> None:
@@ -338,7 +338,7 @@ def test_what_the_course_lacks_is_said_as_a_whole_command(
         asked.update(objective=settings.objective, epochs=settings.epochs, model=model, config=config)
         raise ValueError("no time to train")
 
-    command = otherwise(options(*SMALL, "--num_epoch", "3"), trained)
+    command = calibrated_command(options(*SMALL, "--num_epoch", "3"), trained)
     monkeypatch.setattr("framecast.training.run.fit", fit)
     assert command.startswith("framecast train ") and cli.main(command.split()[1:]) == 1
     dims = {"F_dim": 8, "L_dim": 4, "N_dim": 4, "D_out_dim": 8}
@@ -356,9 +356,10 @@ def test_framecast_train_sends_a_run_of_the_course_to_its_own_program(
     assert f"which goes on by itself: {record.read(trained)['go_on']}" in capsys.readouterr().err
 
 
-def test_a_gpu_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    if torch.cuda.is_available():
-        pytest.skip("there is one")
+def test_a_gpu_that_is_not_there(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     there = ["--DR", "data", "--save_root", str(tmp_path), "--device", "cuda"]
     assert "torch sees no GPU here. Take cpu, or leave --device out." in failed(capsys, trainer_main, there)[1]
 

@@ -141,6 +141,12 @@ class TestProtocol:
         assert BUILT_IN["bair-1-15"].rows()[3].startswith("MCVD: psnr 16.9, ")
         same = named.rules() | {"recordings": "256 videos, crc32 00000000"}
         assert named.otherwise(same) == ""
+        digits = BUILT_IN["digits-5-20"]
+        drawn = digits.rules() | {
+            "recordings": "100 videos, crc32 0",
+            "origin": "MNIST, train-images: 54,000 for train",
+        }
+        assert digits.otherwise(drawn) == "recordings '100 videos, crc32 0' for what is not on record"
         assert (
             named.otherwise(same | {"recordings": "2 videos, crc32 0"})
             == "recordings '2 videos, crc32 0' for '256 videos'"
@@ -224,7 +230,7 @@ class TestCompare:
         said = capsys.readouterr().out
         assert "published: best: psnr 36.41 (measured from published predictions" in said
         assert "differ from that protocol in:" in said
-        assert "recordings: these are 3 videos, crc32" in said
+        assert "recordings '3 videos, crc32" in said and "for '5 videos'" in said
         assert "source 'npz' for 'dance'" in said
 
     def test_other_rules_are_refused_or_printed_apart(

@@ -123,17 +123,12 @@ def _scored(result: Any, store: Any, options: Any) -> str:
     lengths = sorted({len(truth) for truth in result.truth})
     predicted = " to ".join(dict.fromkeys(str(length) for length in (lengths[0], lengths[-1])))
     count, context = len(result.names), len(result.given[0])
-    words = (
-        f"{count} episodes, of each {context} given and {predicted} predicted frames"
-        if count > 1
-        else (f"1 episode, {context} given and {predicted} predicted frames")
-    )
+    words = f"{count} episodes, of each" if count > 1 else "1 episode,"
+    words += f" {context} given and {predicted} predicted frames"
     if options.samples > 1:
         words += f", {options.samples} samples"
-    short = len(store.entries_of(options.split)) - len(
-        store.long_enough(options.split, context + (options.horizon or 1))
-    )
-    if short:
+    long = store.long_enough(options.split, context + (options.horizon or 1))
+    if short := len(store.entries_of(options.split)) - len(long):
         words += f" ({short} episode{'s' * (short > 1)} shorter than that left out)"
     return words
 

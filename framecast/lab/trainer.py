@@ -36,13 +36,13 @@ def train(o: Options) -> int:
     full, fast = (Batches(store, "train", o.batch_size, o.train_vi_len, partial=p) for p in (o.partial, o.fast_partial))
     calendar = Calendar(len(full), len(fast), o.fast_train_epoch if o.fast_train else 0)
     if start:
-        check(start, calendar, o)
+        check_steps(start, calendar, o)
     settings = settings_of(o, calendar, start)
     record.write(o, out, settings, calendar, start and (start.steps or calendar.steps(start.epochs)))
     print(f"{len(full)} steps an epoch" + (f", {len(fast)} in the first {calendar.shorts}" if calendar.shorts else ""))
     print(told := training.describe(settings, store.spec.values))
     if "WARNING" in told:
-        print(f"         The course's programs have no such options. With them: {otherwise(o, out)}")
+        print(f"         The course's programs have no such options. With them: {calibrated_command(o, out)}")
     if start:
         print(start)
     validate = validator(o, store, out, calendar) if store.entries.get("val") else None
@@ -62,7 +62,7 @@ def train(o: Options) -> int:
     return 0
 
 
-def otherwise(o: Options, out: Path) -> str:
+def calibrated_command(o: Options, out: Path) -> str:
     """The command that trains the same network on the same clips as long, with a calibrated likelihood."""
     words = ["--data", str(out / "store"), "--model", "pose_cvae", "--epochs", str(o.num_epoch), "--objective"]
     words += ["calibrated", "--clip_length", str(o.train_vi_len), "--batch_size", str(o.batch_size)]
@@ -72,7 +72,7 @@ def otherwise(o: Options, out: Path) -> str:
     return shlex.join(["framecast", "train", *words, "--out", f"{out}-calibrated"])
 
 
-def check(start: Start, calendar: Calendar, o: Options) -> None:
+def check_steps(start: Start, calendar: Calendar, o: Options) -> None:
     """Raises ValueError where steps of the run's own checkpoint are no steps of this calendar, or none are left."""
     if not start.exact:
         return

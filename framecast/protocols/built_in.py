@@ -82,6 +82,7 @@ _DANCE = Protocol(
     "dance-629",
     "the course's dance, pose pictures",
     source="dance",
+    recordings="5 videos",
     size="32x64",
     condition="picture",
     context=1,

@@ -108,13 +108,13 @@ class Protocol:
     def otherwise(self, rules: dict[str, Any]) -> str:
         """In what a result's rules are not these, in words; nothing where they are."""
         found = differences(self.rules(), rules)
-        which = found.pop("recordings", ("", ""))
-        told = [f"{key} {here!r} for {there!r}" for key, (there, here) in found.items()]
-        if not self.recordings:
-            told.append(f"recordings: these are {which[1]}; how many the published rows are of is not on record")
-        elif not which[1].startswith(f"{self.recordings}, "):
-            told.append(f"recordings {which[1]!r} for {self.recordings!r}")
-        return "; ".join(told)
+        for key in ("recordings", "origin"):  # of a result they say more: a checksum, how many digits
+            if getattr(self, key) and str(rules.get(key)).startswith(f"{getattr(self, key)}, "):
+                found.pop(key, None)
+        not_known = "what is not on record"
+        return "; ".join(
+            f"{key} {here!r} for {repr(there) if there else not_known}" for key, (there, here) in found.items()
+        )
 
     def record(self) -> dict[str, Any]:
         """For results.json."""

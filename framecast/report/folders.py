@@ -16,15 +16,8 @@ import yaml
 from framecast import compare
 
 CONFIG, LAB = "config.yaml", "lab.yaml"  # of framecast train, and of the course's Trainer.py
-OF_THE_FOLDER = (
-    "save_root",
-    "ckpt_path",
-    "test",
-    "go_on",
-    "earlier",
-    "framecast",
-    "tfr",
-)  # in LAB; tfr is only where the schedule starts
+# Of LAB, what sets two runs apart only by where they lie; and tfr, which is only where its schedule starts.
+OF_THE_FOLDER = ("save_root", "ckpt_path", "test", "go_on", "earlier", "framecast", "tfr")
 ALIVE = 300  # seconds since the last row within which a run is taken to be still going
 
 
