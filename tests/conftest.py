@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from types import ModuleType
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 import torch
+from course import FAST, ROOT, SHORT, SMALL
 from packs import Inline, Odd, robot
 
-from framecast import cli, packing, rollout
+from framecast import cli, lab, packing, rollout
+from framecast.sources import dancer
 from framecast.sources.npz import Npz
 from framecast.store import Entry, Store
 from framecast.values import Episode, Spec
@@ -102,3 +106,27 @@ def write_store() -> WriteStore:
         return Store(root)
 
     return write
+
+
+@pytest.fixture(scope="session")
+def reference() -> ModuleType:
+    """The course's network and program, transcribed independently."""
+    path = ROOT / "benchmarks" / "reference_pose_cvae.py"
+    spec = importlib.util.spec_from_file_location("reference_pose_cvae", path)
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture(scope="session")
+def dance(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return dancer.write(tmp_path_factory.mktemp("data") / "dance", 32, 12, 1, 0, "16x32", workers=1)
+
+
+@pytest.fixture(scope="session")
+def trained(dance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """OUT of a run of three epochs, the first one short, a checkpoint after each."""
+    out = tmp_path_factory.mktemp("lab") / "out"
+    lab.trainer_main(["--DR", str(dance), "--save_root", str(out), "--per_save", "1", *SMALL, *SHORT, *FAST])
+    return out

@@ -1,10 +1,8 @@
-"""System A's two commands: flags, schedules, files, and going on from a checkpoint. Data are a tiny drawn dance."""
+"""System A's two commands: flags, schedules, files. Data are a tiny drawn dance."""
 
 from __future__ import annotations
 
 import csv
-import importlib.util
-import re
 import shutil
 from pathlib import Path
 from types import ModuleType
@@ -13,67 +11,21 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-import yaml
-from elements import shown
+from course import ROOT, SMALL, failed, options
 from PIL import Image
 
 from framecast import checkpoint, cli, lab, models, schedules
-from framecast.lab import record, trainer_main
+from framecast.lab import trainer_main
 from framecast.lab.calendar import FastFirst, settings_of
-from framecast.lab.course_checkpoint import Start, read_start, save_course
+from framecast.lab.course_checkpoint import read_start, save_course
 from framecast.lab.flags import flags
-from framecast.lab.trainer import calibrated_command, check_steps
-from framecast.report import contents, curves, folders
+from framecast.lab.trainer import calibrated_command
 from framecast.report.film import read_film
-from framecast.report.page import page
 from framecast.rollout import noise
 from framecast.schedules import Calendar, Progress
-from framecast.sources import dancer
 from framecast.sources._files import pictures_of
 from framecast.submission import read_submission
 from framecast.values import Condition, Spec, tensor
-
-ROOT = Path(__file__).parents[1]
-SMALL = ["--frame_H", "16", "--frame_W", "32", "--F_dim", "8", "--L_dim", "4", "--N_dim", "4", "--D_out_dim", "8"]
-SMALL += ["--num_workers", "1", "--device", "cpu"]
-SHORT = ["--train_vi_len", "4", "--num_epoch", "3", "--tfr_sde", "1", "--tfr_d_step", "0.5"]
-FAST = ["--fast_train", "--fast_train_epoch", "1", "--fast_partial", "0.5"]
-
-
-@pytest.fixture(scope="session")
-def reference() -> ModuleType:
-    """The course's network and program, transcribed independently."""
-    path = ROOT / "benchmarks" / "reference_pose_cvae.py"
-    spec = importlib.util.spec_from_file_location("reference_pose_cvae", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-@pytest.fixture(scope="session")
-def dance(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return dancer.write(tmp_path_factory.mktemp("data") / "dance", 32, 12, 1, 0, "16x32", workers=1)
-
-
-@pytest.fixture(scope="session")
-def trained(dance: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """OUT of a run of three epochs, the first one short, a checkpoint after each."""
-    out = tmp_path_factory.mktemp("lab") / "out"
-    trainer_main(["--DR", str(dance), "--save_root", str(out), "--per_save", "1", *SMALL, *SHORT, *FAST])
-    return out
-
-
-def options(*more: str) -> Any:
-    return flags("Trainer.py", "").parse_args(["--DR", "data", "--save_root", "out", *more])
-
-
-def failed(capsys: pytest.CaptureFixture[str], main: Any, arguments: list[str]) -> tuple[int, str]:
-    capsys.readouterr()
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    return caught.value.code, capsys.readouterr().err  # type: ignore[return-value]
-
 
 # ---------------------------------------------------------------- flags
 
@@ -203,132 +155,6 @@ def test_the_default_network_s_checkpoint_is_the_course_s(tmp_path: Path, refere
     assert (start.epochs, start.lr, start.tfr, start.best) == (4, 1e-4, 0.7, 20.0)
 
 
-@pytest.mark.slow
-def test_going_on_is_the_same_run(trained: Path, dance: Path, tmp_path: Path) -> None:
-    """From the file of epoch 0: batches, noise, schedules and moments are those of the run that was not stopped."""
-    shutil.copytree(trained / "store", tmp_path / "store")
-    shutil.copy(trained / "metrics.csv", tmp_path)
-    more = ["--ckpt_path", str(trained / "epoch=0.ckpt"), "--store_visualization"]
-    trainer_main(["--DR", str(dance), "--save_root", str(tmp_path), *SMALL, *SHORT, *FAST, *more])
-    assert not (tmp_path / "epoch=0.ckpt").exists()
-    one, two = (torch.load(out / "epoch=2.ckpt", weights_only=True) for out in (trained, tmp_path))
-    assert (one["lr"], one["tfr"], one["last_epoch"]) == (two["lr"], two["tfr"], two["last_epoch"])
-    for key, value in one["state_dict"].items():
-        assert torch.equal(value, two["state_dict"][key]), key
-    assert torch.equal(one["optimizer"]["state"][5]["exp_avg_sq"], two["optimizer"]["state"][5]["exp_avg_sq"])
-    assert sorted(p.name for p in (tmp_path / "samples").iterdir()) == ["epoch=1.gif", "epoch=2.gif"]
-    one, two = (out.joinpath("metrics.csv").read_text().splitlines() for out in (trained, tmp_path))
-    assert [row.split(",")[:2] for row in one] == [row.split(",")[:2] for row in two]  # every step once
-
-
-def course_file(reference: ModuleType, path: Path, **more: Any) -> Path:
-    """As the course's program writes it: its optimizer entry is the weights again."""
-    torch.manual_seed(0)
-    weights = reference.Model(8, 4, 4, 8).state_dict()
-    torch.save({"state_dict": weights, "optimizer": weights, "lr": 1e-4, "tfr": 0.5, "last_epoch": 3, **more}, path)
-    return path
-
-
-def test_a_file_of_the_course_s_program(reference: ModuleType, tmp_path: Path) -> None:
-    o = options(*SMALL, "--num_epoch", "8", "--tfr_sde", "2")
-    start = read_start(str(course_file(reference, tmp_path / "c.ckpt")), o, tmp_path)
-    assert (start.epochs, start.optimizer) == (4, None)
-    assert "The optimiser's state is not in it" in str(start)
-    made = settings_of(o, Calendar(10, 4, 0), start)
-    lr, tfr = (schedules.parse(text) for text in (made.lr_schedule, made.tfr))
-    epochs = [Progress(e / 8, e, 8) for e in range(8)]
-    np.testing.assert_allclose([made.lr * lr(p) for p in epochs[3:]], [1e-4, 1e-4, 1e-5, 1e-5, 1e-5])
-    np.testing.assert_allclose([tfr(p) for p in epochs[3:]], [0.5, 0.4, 0.3, 0.2, 0.1])
-
-
-def test_checkpoints_that_cannot_be_gone_on_from(
-    reference: ModuleType, trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    path = str(course_file(reference, tmp_path / "c.ckpt"))
-    there = ["--DR", str(dance), "--save_root", str(tmp_path)]
-    (tmp_path / "text.ckpt").write_text("no checkpoint")
-    for arguments, words in [
-        (["--ckpt_path", path], "other dimensions. Give its own: --F_dim 8 --L_dim 4 --N_dim 4 --D_out_dim 8"),
-        (["--ckpt_path", path, *SMALL, "--num_epoch", "4"], "has 4 epochs done; --num_epoch 4 leaves none"),
-        (["--ckpt_path", str(tmp_path / "none.ckpt")], "none.ckpt does not exist"),
-        (["--ckpt_path", str(tmp_path / "text.ckpt")], "not a checkpoint"),
-        (["--test"], "give it with --ckpt_path"),
-        (["--DR", str(tmp_path / "none")], "none is not a folder"),
-        (["--save_root", str(trained)], "holds an earlier run. Go on with it by --ckpt_path"),
-    ]:
-        status, said = failed(capsys, trainer_main, [*there, *arguments])
-        assert (status, words in said, said.count("Trainer.py:")) == (1, True, 1), said
-
-
-def test_nan_says_how_to_go_on_in_the_course_s_words(
-    trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    """Not in those of `framecast train --resume`, which cannot go on with this run."""
-    for name in ("store", "checkpoints"):
-        shutil.copytree(trained / name, tmp_path / name)
-    last = tmp_path / "checkpoints" / "last.ckpt"
-    there = ["--DR", str(dance), "--save_root", str(tmp_path), *SMALL, *SHORT, *FAST]
-    more = ["--num_epoch", "4", "--lr", "1e30", "--ckpt_path", str(last)]
-    status, said = failed(capsys, trainer_main, [*there, *more])
-    assert (status, "--resume" in said) == (1, False), said
-    assert f"To go on from the last checkpoint: the same command with --ckpt_path {last}" in said
-
-
-@pytest.mark.parametrize(
-    ("changed", "words"),
-    [
-        (["--batch_size", "1"], "written with --batch_size 2; this command has --batch_size 1."),
-        (["--train_vi_len", "5", "--partial", "0.5"], "Give --partial 1.0, --train_vi_len 4, or go on from an epoch"),
-        (["--fast_partial", "0.7"], "written with --fast_partial 0.5; this command has --fast_partial 0.7"),
-        (["--num_epoch", "3"], "has 3 epochs done; --num_epoch 3 leaves none to train"),
-    ],
-)
-def test_steps_are_not_taken_for_those_of_other_epochs(
-    trained: Path, dance: Path, changed: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
-    before = (trained / "lab.yaml").read_bytes()
-    last = ["--ckpt_path", str(trained / "checkpoints" / "last.ckpt")]
-    there = ["--DR", str(dance), "--save_root", str(trained), *SMALL, *SHORT, *FAST, "--num_epoch", "4", *last]
-    status, said = failed(capsys, trainer_main, [*there, *changed])
-    assert (status, words in said) == (1, True), said
-    assert (trained / "lab.yaml").read_bytes() == before
-
-
-def test_other_data_have_other_steps() -> None:
-    start = Start(Path("last.ckpt"), {}, exact=True, steps=10, epoch_length=4)
-    with pytest.raises(ValueError, match="a run with 4 steps an epoch; with this dataset and these flags there are 6"):
-        check_steps(start, Calendar(6, 2, 1), options())
-
-
-def test_going_on_with_other_flags_says_which_and_keeps_both(trained: Path, tmp_path: Path) -> None:
-    had = record.read(trained)
-    given = ["--DR", had["DR"], "--save_root", str(trained), *SMALL, *SHORT, *FAST]
-    o = options(*given, "--num_epoch", "4", "--lr", "0.0005", "--kl_anneal_type", "None")
-    start = read_start(str(trained / "checkpoints" / "last.ckpt"), o, trained)
-    told = "--lr 0.001 -> 0.0005, --num_epoch 3 -> 4, --per_save 1 -> 3"
-    assert f"but from here on with {told}, --kl_anneal_type Cyclical -> None (lab.yaml" in str(start)
-    assert "exactly" not in str(start)
-    shutil.copy(trained / "lab.yaml", tmp_path)
-    calendar = Calendar(4, 2, 1)
-    record.write(o, tmp_path, settings_of(o, calendar, start), calendar, start.steps)
-    found = record.read(tmp_path)
-    assert (found["lr"], found["num_epoch"]) == (0.0005, 4)
-    was = {"until_step": 10, "lr": 0.001, "num_epoch": 3, "per_save": 1, "kl_anneal_type": "Cyclical"}
-    assert found["earlier"] == [was]
-    program, *again = found["go_on"].removeprefix("python ").split()
-    assert program == "Trainer.py" and again[-1] == str(tmp_path / "checkpoints" / "last.ckpt")
-    assert {**vars(options(*again)), "ckpt_path": None} == vars(o)
-
-
-def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:
-    last = trained / "checkpoints" / "last.ckpt"
-    given = options("--DR", record.read(trained)["DR"], *SMALL, *SHORT, *FAST, "--per_save", "1")
-    assert str(read_start(str(last), given, trained)) == f"Going on exactly where {last} was written."
-    elsewhere = read_start(str(last), options(*SMALL), tmp_path)
-    assert (elsewhere.exact, elsewhere.epochs) == (False, 0)
-    assert "the schedules begin anew" in str(elsewhere)
-
-
 def test_what_the_course_lacks_is_said_as_a_whole_command(
     trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -347,13 +173,6 @@ def test_what_the_course_lacks_is_said_as_a_whole_command(
     svg = ["--model", "svg", "--svg.prior", "none", "--objective", "mse", "--steps", "1"]
     cli.main(["train", "--data", str(trained / "store"), *svg, "--conditions", "false", "--out", str(tmp_path / "svg")])
     assert "MSE alone: this model has no latent" in capsys.readouterr().out
-
-
-def test_framecast_train_sends_a_run_of_the_course_to_its_own_program(
-    trained: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert cli.main(["train", "--resume", str(trained)]) == 1
-    assert f"which goes on by itself: {record.read(trained)['go_on']}" in capsys.readouterr().err
 
 
 def test_a_gpu_that_is_not_there(
@@ -376,60 +195,6 @@ def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureF
     assert not list(tmp_path.glob("*.ckpt"))
     trainer_main([*there, "--test", "--val_vi_len", "4", "--ckpt_path", str(trained / "epoch=2.ckpt")])
     assert f"The validation that was in {tmp_path / 'validation'} is replaced." in capsys.readouterr().out
-
-
-# ---------------------------------------------------------------- in a report
-
-
-def test_a_report_reads_a_run_of_the_course(trained: Path) -> None:
-    (run,) = folders.find([trained])
-    assert (run.state, run.notes, run.config["model"]) == ("", [], "pose_cvae")
-    (group,) = contents.groups([run])
-    assert [row.label for row in group.rows] == ["out", "copy first frame"]
-    assert len(group.rows[0].curve()) == 11
-    steps = run.columns["step"]
-    for name in curves.SCHEDULES:
-        at = dict(curves.schedule(run, name))
-        logged = {k: v for k, v in zip(steps, run.columns[f"train/{name}"], strict=True) if v == v}
-        where = np.array(sorted(at))
-        for step, value in logged.items():  # of the short first epoch, and of the others
-            assert at[where[where <= step - 1].max()] == pytest.approx(value, rel=1e-4), (name, step)
-    text = page(folders.find([trained]), "")
-    assert "drawn by the schedules themselves" in text and "<dt>commit</dt>" in text
-    assert shown(text)["films"] and "copying scores" in text
-
-
-def test_runs_of_the_course_stand_side_by_side(trained: Path, tmp_path: Path) -> None:
-    for kind in ("None", "Monotonic"):
-        shutil.copytree(trained, tmp_path / kind, ignore=shutil.ignore_patterns("store", "checkpoints", "*.ckpt"))
-        settings = record.read(trained) | {"kl_anneal_type": kind, "save_root": kind}
-        (tmp_path / kind / "lab.yaml").write_text(yaml.safe_dump(settings))
-    runs = folders.find([tmp_path])
-    assert [row.label for row in contents.groups(runs)[0].rows] == ["Monotonic", "None", "copy first frame"]
-    settings = page(runs, "").partition('class="settings"')[2].partition("</table>")[0]
-    assert re.findall(r'<th scope="row">(.*?)</th>', settings) == ["Monotonic", "None"]  # one column: the flag
-    assert "kl_anneal_type" in settings
-
-
-def test_a_stopped_run_of_the_course_says_how_it_goes_on(trained: Path, tmp_path: Path) -> None:
-    rows = (trained / "metrics.csv").read_text().splitlines(keepends=True)
-    (tmp_path / "metrics.csv").write_text("".join(rows[:3]))
-    (tmp_path / "cost.json").write_text('{"state": "stopped", "step": 2}')
-    (tmp_path / "checkpoints").mkdir()
-    (tmp_path / "checkpoints" / "last.ckpt").touch()
-    had = record.read(trained)
-    changed = had | {"earlier": [{"until_step": 1, "lr": 0.5}]}
-    (tmp_path / "lab.yaml").write_text(yaml.safe_dump(changed))
-    (run,) = folders.find([tmp_path])
-    assert "20% of its training" in run.state and run.state.endswith(f"To go on: {had['go_on']}")
-    assert "Until step 1 it had --lr 0.5" in run.notes[0] and "--data STORE" in run.notes[1]
-    (tmp_path / "store").mkdir()
-    assert f"--data {tmp_path / 'store'} --split val" in folders.find([tmp_path])[0].notes[1]
-    without = {key: value for key, value in had.items() if key not in ("framecast", "go_on")}  # of an earlier framecast
-    (tmp_path / "lab.yaml").write_text(yaml.safe_dump(without))
-    assert "drawn by the schedules" not in page(folders.find([tmp_path]), "")
-    (tmp_path / "lab.yaml").write_text("a: [")
-    assert "lab.yaml is damaged" in folders.find([tmp_path])[0].notes[0]
 
 
 # ---------------------------------------------------------------- testing
