@@ -180,6 +180,9 @@ def roll(
 
     Yields:
         (number of keys, S, C, H, W) floats in [0, 1], a piece for a piece.
+
+    Raises:
+        FloatingPointError: a drawn frame is NaN, as of conditions far beyond those of the training.
     """
     if model.training:
         raise ValueError("The model is in training mode; call model.eval() before sampling.")
@@ -209,8 +212,23 @@ def roll(
             state, cues = model.look(state, rows(piece), times, None)
             fed = None if true is None else rows(next(true))
             state, drawn = _free(model, state, cues, eps * 0 if mean else eps, first, fed)
+        _check_drawn(model, keys, drawn, (past if isinstance(past, int) else past.shape[1]) + begin)
         begin += count
         yield drawn
+
+
+def _check_drawn(model: Model, keys: list[Key], drawn: Tensor, first: int) -> None:
+    """Raises FloatingPointError where a frame (R, S, C, H, W) is NaN, which as a picture would be black."""
+    broken = drawn.flatten(2).isnan().any(2)
+    if not broken.any():
+        return
+    frame = int(broken.any(0).nonzero()[0])
+    _, sample, episode = keys[int(broken[:, frame].nonzero()[0])]
+    advice = "Look at the run: does it predict its own recordings?"
+    if model.spec.condition.kind == "vector":
+        advice = f"Look at the conditions up to row {first + frame}: are they in the units of the training?"
+    which = f"Frame {first + frame} (from 0, the given ones counted) of sample {sample} of episode {episode}"
+    raise FloatingPointError(f"{which} came out as NaN. {advice}")
 
 
 def as_bytes(frames: Tensor) -> np.ndarray:

@@ -158,6 +158,23 @@ def test_drawn_frames_are_clamped(counter: Counter) -> None:
     assert levels(drawn)[0] == pytest.approx([0.995, 1, 1, 1])
 
 
+class Breaks(Counter):
+    """A Counter whose second row is NaN from the third frame of a piece on."""
+
+    def advance(self, state: Tensor, cue: Cue, noise: Tensor) -> tuple[Tensor, Step]:
+        state, step = super().advance(state, cue, noise)
+        broken = (cue.number >= 2) & (torch.arange(len(cue.number)) == 1)
+        return state, Step(torch.where(broken[:, None, None, None], torch.nan, step.frame))
+
+
+def test_a_frame_that_is_nan_is_named_and_not_black() -> None:
+    model, given = Breaks(Spec(4, 4, 1, Condition("none"))).eval(), torch.zeros(1, 2, 1, 4, 4)
+    drawn = rollout.roll(model, given, iter([2, 2, 3]), [(0, 0, 7), (0, 1, 7)])
+    assert next(drawn).isfinite().all()
+    with pytest.raises(FloatingPointError, match=r"Frame 6 \(from 0, .*\) of sample 1 of episode 7 .* own recordings"):
+        next(drawn)
+
+
 def test_a_model_in_training_mode_is_refused(counter: Counter) -> None:
     counter.train()
     with pytest.raises(ValueError, match=r"training mode; call model.eval\(\)"):

@@ -158,6 +158,22 @@ def test_validations_do_not_eat_a_run_by_minutes(dances: Store, tmp_path: Path) 
         assert list(csv.DictReader(file))[-1]["step"] == str(seen[-1])
 
 
+def test_a_validation_without_a_score_does_not_end_a_run(
+    dances: Store, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def at_four(model: models.Model, step: int) -> dict[str, float]:
+        if step == 4:
+            raise FloatingPointError("Frame 3 came out as NaN.")
+        assert not model.training
+        return {"psnr": 20.0}
+
+    fit(dances, "anchor", tmp_path / "run", settings(validations=3), validate=at_four)
+    assert "Validation at step 4 has no score. Frame 3 came out as NaN." in capsys.readouterr().err
+    with open(tmp_path / "run/metrics.csv", newline="") as file:
+        scored = [row["step"] for row in csv.DictReader(file) if row["val/psnr"]]
+    assert scored == ["2", "6"]
+
+
 def test_best_is_the_checkpoint_with_the_best_rollout(dances: Store, tmp_path: Path) -> None:
     scores = iter([20.0, 25.0, 22.0])
     fit(

@@ -212,7 +212,10 @@ def _fit(
             file=sys.stderr,
         )
     if validate:
-        _doctor(store, settings, model, out)
+        try:
+            _doctor(store, settings, model, out)
+        except FloatingPointError as error:
+            print(f"What was learned could not be measured. {error}", file=sys.stderr)
     print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
     print(f"Next: framecast evaluate {out} --data {store.root} --split {'val' if validate else 'train'}")
     return 0

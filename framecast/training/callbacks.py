@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from lightning.pytorch import Callback, LightningModule, Trainer
+from tqdm import tqdm
 
 from framecast import progress
 from framecast.atomic import replacing
@@ -224,9 +225,13 @@ class Validation(Callback):
         assert isinstance(module, TrainingModule)
         self.at_step, begun = trainer.global_step, time.monotonic()
         module.model.eval()
-        found = self.validate(module.model, trainer.global_step)
-        module.model.train()
-        self.seconds += time.monotonic() - begun
+        try:
+            found = self.validate(module.model, trainer.global_step)
+        except FloatingPointError as error:  # a film's, not the training's, which goes on
+            return tqdm.write(f"Validation at step {self.at_step} has no score. {error}", file=sys.stderr)
+        finally:
+            module.model.train()
+            self.seconds += time.monotonic() - begun
         self.rows.row(trainer, module, {f"val/{k}": v for k, v in found.items()})
         if found["psnr"] > self.best:
             self.best = found["psnr"]
