@@ -13,6 +13,7 @@ from contract import (
     KINDS,
     REFUSED,
     SMALL,
+    TAKEN,
     clip_of,
     every_learning_model,
     every_model,
@@ -33,7 +34,7 @@ from torch import Tensor
 from framecast import models, rollout
 from framecast.models.base import each
 from framecast.objective import Objective
-from framecast.values import Kind
+from framecast.values import Clip, Condition, Gaussian, Kind
 
 pytestmark = pytest.mark.usefixtures("float32")
 
@@ -64,7 +65,12 @@ def test_settings_explain_themselves(name: str) -> None:
 def test_whether_there_is_a_latent_is_known_from_the_settings(config: dict[str, str]) -> None:
     built = models.build(spec_of("vector"), "svg", SMALL.get("svg", {}) | config)
     assert models.has_latent("svg", config) == (0 not in built.noise_shape) == (config != {"prior": "none"})
-    assert models.has_latent("anchor", {})
+
+
+@pytest.mark.parametrize("name", models.available())
+def test_the_settings_tell_of_the_latent(name: str) -> None:
+    built = models.build(spec_of(next(k for k in KINDS if k in models.find(name).takes)), name, SMALL.get(name, {}))
+    assert models.has_latent(name, SMALL.get(name, {})) == (0 not in built.noise_shape)
 
 
 @pytest.mark.parametrize("name", models.available())
@@ -104,6 +110,30 @@ def test_shapes(name: str, kind: Kind, size: tuple[int, int, int], clips: int) -
     assert drawn.min() >= 0
     assert drawn.max() <= 1
     assert drawn.isfinite().all()
+
+
+@every_model
+def test_conditions_of_another_size(name: str, kind: Kind) -> None:
+    if kind == "none":
+        return
+    condition = Condition("picture", 1) if kind == "picture" else Condition("vector", 5)
+    model = made(name, replace(spec_of(kind), condition=condition))
+    assert walked(model, clip_of(model.spec), None, noise_of(model, 3, 4)).frames.isfinite().all()
+    assert rolled(model, [2]).shape == (1, 2, 3, 16, 24)
+
+
+@pytest.mark.parametrize("name", [name for name, kind in TAKEN if kind == "vector"])
+def test_vectors_count_in_the_spread_of_their_recordings(name: str) -> None:
+    """The same actions in other units, with other statistics so, are the same actions."""
+    spec, units = spec_of("vector"), torch.tensor([10.0, 0.1, 3.0])
+    condition = replace(spec.condition, mean=tuple(units * torch.tensor(spec.condition.mean)))
+    condition = replace(condition, std=tuple(units * torch.tensor(spec.condition.std)))
+    one, two = made(name, spec), models.build(replace(spec, condition=condition), name, SMALL.get(name, {})).eval()
+    two.load_state_dict(one.state_dict())
+    clip, noise = clip_of(spec), noise_of(one, 3, 4)
+    assert clip.condition is not None
+    other = replace(clip, condition=units * clip.condition)
+    same_trace(walked(one, clip, None, noise), walked(two, other, None, noise))
 
 
 @every_model
@@ -161,8 +191,7 @@ def test_a_clip_does_not_see_its_batch_mates(name: str, kind: Kind) -> None:
     model = made(name, spec_of(kind))
     clip, noise, forced = clip_of(model.spec), noise_of(model, 3, 4), some_forced(3, 4)
     batch = walked(model, clip, forced, noise)
-    alone = walked(model, taken(clip, [1]), forced[[1]], noise[[1]])
-    same(batch.frames[[1]], alone.frames)
+    same_trace(each(batch, lambda x: x[[1]]), walked(model, taken(clip, [1]), forced[[1]], noise[[1]]))
 
 
 @every_model
@@ -176,6 +205,22 @@ def test_the_future_does_not_reach_back(name: str, kind: Kind) -> None:
         blind.frames[:, 3:] = float("nan")
         same(walked(model, blind, mask, noise).frames[:, :2], whole.frames[:, :2])
         assert whole.frames[:, :2].isfinite().all()
+
+
+@every_model
+def test_the_truth_reaches_a_frame_by_its_latent_alone(name: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where the latent tells nothing of it, frame t and its prior are as they would be with another truth at t."""
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    other = replace(clip, frames=clip.frames.clone())
+    other.frames[:, 3:] = random(3, 2, *clip.frames.shape[2:], seed=9)
+    monkeypatch.setattr(Gaussian, "sample", lambda gaussian, noise: noise)
+    for forced in (some_forced(3, 4), None):
+        one, two = walked(model, clip, forced, noise), walked(model, other, forced, noise)
+        same(one.frames[:, :3], two.frames[:, :3])
+        if one.prior is not None and two.prior is not None:
+            same(one.prior.mean[:, :3], two.prior.mean[:, :3])
+            same(one.prior.log_variance[:, :3], two.prior.log_variance[:, :3])
 
 
 @every_model
@@ -193,6 +238,36 @@ def test_several_frames_can_be_given(name: str, kind: Kind) -> None:
     same(walked(model, clip, free, noise, context=2).frames[:, : given + 1], trace.frames[:, : given + 1])
     drawn = rolled(model, [4], frames=random(2, 3, 16, 24))
     assert drawn.shape == (1, 4, 3, 16, 24)
+
+
+@every_learning_model
+def test_black_clips_have_a_gradient(name: str, kind: Kind) -> None:
+    """A recording may begin, and stay, without any contrast."""
+    model = made(name, spec_of(kind)).train()
+    clip = clip_of(model.spec)
+    black = Clip(clip.frames * 0, None if clip.condition is None else clip.condition * 0, clip.times)
+    Objective("mse")(rollout.walk(model, black, None, noise_of(model, 3, 4)), beta=0.01).total.backward()
+    assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+@pytest.mark.slow
+@every_learning_model
+def test_bf16_trains_and_draws(name: str, kind: Kind) -> None:
+    """As on machines that gain from it: frames and the loss are floats, and near those of float32."""
+    model = made(name, spec_of(kind))
+    clip, noise, objective = clip_of(model.spec), noise_of(model, 3, 4), Objective("mse")
+    for forced in (None, some_forced(3, 4)):
+        plain = rollout.walk(model, clip, forced, noise)
+        with torch.autocast("cpu", torch.bfloat16):
+            trace = rollout.walk(model, clip, forced, noise)
+            total = objective(trace, beta=0.01).total
+        assert trace.frames.dtype == total.dtype == torch.float32
+        assert (trace.frames - plain.frames).abs().mean() < 0.02
+        total.backward()
+        assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+    with torch.autocast("cpu", torch.bfloat16):
+        drawn = rolled(model, [2, 1], samples=range(2))
+    assert (drawn - rolled(model, [2, 1], samples=range(2))).abs().mean() < 0.02
 
 
 @every_learning_model

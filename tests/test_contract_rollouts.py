@@ -31,16 +31,25 @@ def test_samples_of_one_video_begin_as_those_of_many_do(name: str, kind: Kind) -
 
 
 @every_model
+def test_a_film_does_not_see_those_drawn_with_it(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    videos = random(3, 1, 3, 16, 24)
+    together = rolled(model, [4], range(3), videos)
+    for k in range(3):
+        same(rolled(model, [4], [k], videos[k]), together[k, None])
+
+
+@every_model
 def test_a_live_session_is_the_rollout(name: str, kind: Kind) -> None:
     """`step` with the state carried by the caller; two sessions on one model, taking turns, do not meet."""
     model = made(name, spec_of(kind))
     spec = model.spec
-    whole = rolled(model, [6], samples=range(2))
-    frames, known = random(1, 3, 16, 24), conditions_of(spec, 7)
+    frames, known = random(2, 1, 3, 16, 24), conditions_of(spec, 7)
+    whole = rolled(model, [6], range(2), frames)
     eps = rollout.noise(model, [(0, 0, 0), (0, 1, 0)], range(6))
     past = None if known is None else known[None, :1]
     with torch.no_grad():
-        states = [model.start(frames[None], past) for _ in range(2)]
+        states = [model.start(given[None], past) for given in frames]
         drawn: list[list[Tensor]] = [[], []]
         for t in range(6):
             condition = None if known is None else known[None, t + 1]
@@ -82,6 +91,7 @@ def test_noise_belongs_to_seed_sample_and_frame(name: str, kind: Kind) -> None:
     drawn = rolled(model, [5], samples=range(4))
     same(rolled(model, [5], samples=[2])[0], drawn[2])
     assert torch.equal(rolled(model, [5], samples=range(4)), drawn)
+    assert torch.allclose(drawn[0], drawn[1], atol=1e-5) == (not four.numel()), "the noise decides nothing"
 
 
 @pytest.mark.parametrize("name", sorted({name for name, _ in TAKEN}))

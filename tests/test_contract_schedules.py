@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from typing import Any
 
 import pytest
@@ -14,6 +14,7 @@ from framecast import schedules
 from framecast.schedules import Progress
 
 NAMES = sorted(schedules.available())
+ENDS = ("start", "stop", "value", "floor")
 # Values that an option of that name can have; an option that is not here keeps its default.
 unit = st.floats(0, 1)
 RANGES: dict[str, st.SearchStrategy[Any]] = {
@@ -44,12 +45,15 @@ def a_progress(draw: st.DrawFn) -> Progress:
 def test_schedules_stay_in_their_range_and_are_written_as_they_are_read(name: str, data: st.DataObject) -> None:
     schedule, progress = data.draw(a_schedule(name)), data.draw(a_progress())
     value = schedule(progress)
-    named = [getattr(schedule, f.name) for f in fields(schedule) if f.name in ("start", "stop", "value", "floor")]
+    with pytest.raises(FrozenInstanceError):
+        setattr(schedule, fields(schedule)[0].name, 0)
+    named = [getattr(schedule, f.name) for f in fields(schedule) if f.name in ENDS]
+    assert named, f"{name} has none of the options that say where it ends: {', '.join(ENDS)}"
     # Some fall towards zero, or warm up from it, instead of having a second end.
     towards_zero = name == "milestones" or getattr(schedule, "warmup", 0) > 0
     assert math.isfinite(value)
     assert min([0.0, *named] if towards_zero else named) - 1e-9 <= value <= max(named) + 1e-9
+    earlier = replace(progress, fraction=progress.fraction / 2, epoch=progress.epoch / 2)
+    assert schedule(earlier) == schedules.parse(str(schedule))(earlier), "it depends on what it was asked before"
     assert schedule(progress) == value
     assert schedules.parse(str(schedule)) == schedule
-    with pytest.raises(FrozenInstanceError):
-        setattr(schedule, fields(schedule)[0].name, 0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor
@@ -21,6 +21,7 @@ class Config:
     """
 
     which: Literal["first", "last"] = "last"
+    has_latent: ClassVar[bool] = False
 
 
 @dataclass
