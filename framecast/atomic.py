@@ -18,6 +18,33 @@ def check_free(path: Path, instead: str = "Give another --out, or remove it.") -
 
 
 @contextmanager
+def held(folder: Path) -> Iterator[None]:
+    """A folder that one process at a time works in; the system lets go of it with the process, however that ends.
+
+    Raises:
+        FileExistsError: another one does.
+    """
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise FileExistsError(
+                f"Another process is at work in {folder}. Wait for its end, or stop it, and give the command again."
+            ) from error
+        except OSError:  # a file system that cannot
+            pass
+        yield
+    finally:
+        os.close(handle)
+
+
+@contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside `path` to write a file or folder to; it takes the place of `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)

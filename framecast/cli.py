@@ -6,6 +6,7 @@ import ast
 import errno
 import importlib
 import os
+import signal
 import sys
 import threading
 from difflib import get_close_matches
@@ -74,6 +75,8 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
     keep_freed()
     threading.excepthook = _of_thread
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: what is half-written goes
     try:
         return importlib.import_module(f"framecast.commands.{name}").run(rest) or 0
     except KeyboardInterrupt:

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from framecast.atomic import replacing
+from framecast.atomic import held, replacing
 
 KEYS = {
     "data": "the packed store, or a source with its options",
@@ -132,8 +132,9 @@ def carry_out(
     threads = threads or max(1, (os.cpu_count() or 1) // workers)
     if progress:
         progress(done, len(runs))
+    running: set[subprocess.Popen[bytes]] = set()
     with ThreadPoolExecutor(workers) as pool:
-        begun = {pool.submit(_one, run, split, threads): run for run in waiting}
+        begun = {pool.submit(_one, run, split, threads, running): run for run in waiting}
         try:
             for ended in as_completed(begun):
                 run = begun[ended]
@@ -144,29 +145,55 @@ def carry_out(
                 if progress:
                     progress(done, len(runs))
         except BaseException:
-            pool.shutdown(cancel_futures=True)  # the running ones save themselves on Ctrl-C
+            pool.shutdown(wait=False, cancel_futures=True)
+            for process in list(running):
+                process.terminate()  # on which training saves itself
             raise
     return failed
 
 
-def _one(run: Planned, split: str, threads: int) -> bool:
+def _one(run: Planned, split: str, threads: int, running: set[subprocess.Popen[bytes]]) -> bool:
     """Trains (or goes on) and scores one run; False where a step fails."""
+
+    def command(*arguments: str) -> int:
+        return _command(run, threads, running, *arguments)
+
     if not run.trained.is_file():
         started = (run.out / "checkpoints" / "last.ckpt").is_file()
-        if not started:
-            shutil.rmtree(run.out, ignore_errors=True)  # of a run that was broken off before its first checkpoint
+        if not started and run.out.is_dir() and not _cleared(run):
+            return False
         new = ["--config", str(run.config), "--out", str(run.out)]
-        if _command(run, threads, "train", *(["--resume", str(run.out)] if started else new)):
+        if command("train", *(["--resume", str(run.out)] if started else new)):
             return False
         run.trained.touch()
-    return not _command(run, threads, "evaluate", str(run.out), "--data", run.settings["data"], "--split", split)
+    return not command("evaluate", str(run.out), "--data", run.settings["data"], "--split", split)
 
 
-def _command(run: Planned, threads: int, *arguments: str) -> int:
+def _cleared(run: Planned) -> bool:
+    """Removes what a run left that was broken off before its first checkpoint; False where it is still at work."""
+    try:
+        with held(run.out):
+            shutil.rmtree(run.out, ignore_errors=True)
+    except FileExistsError as error:
+        with open(run.log, "a") as log:
+            log.write(f"{error}\n")
+        return False
+    return True
+
+
+def _command(run: Planned, threads: int, running: set[subprocess.Popen[bytes]], *arguments: str) -> int:
+    """Its exit status. Ctrl-C does not reach it: the study passes on once that it is to stop."""
     with open(run.log, "a") as log:
         environment = os.environ | {"OMP_NUM_THREADS": str(threads)}
         command = [sys.executable, "-m", "framecast.cli", *arguments]
-        return subprocess.run(command, stdout=log, stderr=subprocess.STDOUT, env=environment).returncode
+        with subprocess.Popen(
+            command, stdout=log, stderr=subprocess.STDOUT, env=environment, start_new_session=True
+        ) as process:
+            running.add(process)
+            try:
+                return process.wait()
+            finally:
+                running.discard(process)
 
 
 def _last_line(log: Path) -> str:

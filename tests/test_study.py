@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import sys
+import threading
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,6 +17,7 @@ import pytest
 import yaml
 
 from framecast import cli, effects, study
+from framecast.atomic import held
 from framecast.commands import study as command
 from framecast.commands import train as command_train
 
@@ -70,7 +75,7 @@ class TestCarryingOut:
     def said(self, monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, ...]]:
         said: list[tuple[str, ...]] = []
 
-        def command(run: study.Planned, threads: int, *arguments: str) -> int:
+        def command(run: study.Planned, threads: int, running: set[Any], *arguments: str) -> int:
             said.append((run.name, *arguments[:2]))
             if run.name == "none-1":
                 run.log.write_text("working\nthe disk is full\n\n")
@@ -112,6 +117,37 @@ class TestCarryingOut:
         assert ("ramp-0", "train", "--config") in said
         assert not (runs[2].out / "samples").exists()
         assert [what for name, what, _ in said if name == "ramp-1"] == ["evaluate"]
+
+    def test_what_another_study_still_trains_is_left_to_it(self, said: list[tuple[str, ...]], tmp_path: Path) -> None:
+        runs, words = study.plan(grid(), tmp_path), list[str]()
+        (runs[0].out / "samples").mkdir(parents=True)
+        with held(runs[0].out):
+            failed = study.carry_out(runs, "val", tell=words.append)
+        assert [run.name for run in failed] == ["none-0", "none-1"]
+        assert f"Another process is at work in {runs[0].out}." in words[0]
+        assert (runs[0].out / "samples").is_dir()
+        assert "none-0" not in {name for name, *_ in said}
+
+
+def test_a_study_that_is_stopped_stops_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each is told once, and a study ends only when they have."""
+    runs = study.plan(grid(), tmp_path)
+    script = "import signal, time; signal.signal(15, lambda *_: (print('saved'), exit(3))); print('on', flush=True)"
+    stand_in = tmp_path / "stand-in"
+    stand_in.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c \"{script}; time.sleep(60)\"\n")
+    stand_in.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(stand_in))
+
+    def stop() -> None:
+        while not all(run.log.is_file() and run.log.read_text() for run in runs[:2]):
+            time.sleep(0.02)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=stop, daemon=True).start()
+    with pytest.raises(KeyboardInterrupt):
+        study.carry_out(runs, "val", 2)
+    assert [run.log.read_text() for run in runs[:2]] == ["on\nsaved\n"] * 2
+    assert not runs[2].log.exists()
 
 
 def cell(likelihood: str, annealing: str, *psnr: float) -> effects.Cell:

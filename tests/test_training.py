@@ -17,6 +17,7 @@ from fits import SMALL, fit, settings
 from lightning.pytorch import Callback
 
 from framecast import checkpoint, models, rollout
+from framecast.atomic import held
 from framecast.store import Store
 from framecast.training import run
 
@@ -167,7 +168,9 @@ def test_a_validation_without_a_score_does_not_end_a_run(
         assert not model.training
         return {"psnr": 20.0}
 
+    before = [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)]
     fit(dances, "anchor", tmp_path / "run", settings(validations=3), validate=at_four)
+    assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert "Validation at step 4 has no score. Frame 3 came out as NaN." in capsys.readouterr().err
     with open(tmp_path / "run/metrics.csv", newline="") as file:
         scored = [row["step"] for row in csv.DictReader(file) if row["val/psnr"]]
@@ -185,6 +188,16 @@ def test_best_is_the_checkpoint_with_the_best_rollout(dances: Store, tmp_path: P
     )
     assert checkpoint.read(tmp_path / "run/checkpoints/best.ckpt")["global_step"] == 4
     assert checkpoint.load(tmp_path / "run").step == 4
+
+
+def test_one_process_at_a_time_trains_into_a_folder(dances: Store, tmp_path: Path) -> None:
+    (tmp_path / "run").mkdir()
+    with (
+        held(tmp_path / "run"),
+        pytest.raises(FileExistsError, match=r"Another process is at work in .*run\. Wait"),
+    ):
+        fit(dances, "anchor", tmp_path / "run", settings(steps=2))
+    fit(dances, "anchor", tmp_path / "run", settings(steps=2))
 
 
 def test_nan_stops_names_the_step_and_keeps_the_batch(dances: Store, tmp_path: Path) -> None:
@@ -271,14 +284,15 @@ def test_a_model_without_weights_is_not_trained(dances: Store, tmp_path: Path) -
 
 
 @pytest.mark.slow
-def test_ctrl_c_saves_and_says_how_to_go_on(dances: Store, tmp_path: Path) -> None:
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_ctrl_c_saves_and_says_how_to_go_on(dances: Store, tmp_path: Path, stop: signal.Signals) -> None:
     out = tmp_path / "run"
     command = [sys.executable, "-m", "framecast.cli", "train", "--data", str(dances.root), "--out", str(out)]
     options = ["--steps", "100000", "--log_every", "1", "--validations", "0", "--clip_length", "4"]
     process = subprocess.Popen([*command, *options], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     while not (out / "metrics.csv").is_file() and process.poll() is None:
         signal.sigtimedwait([], 0.2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(stop)
     said, _ = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert f"framecast train --resume {out}" in said

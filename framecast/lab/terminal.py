@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 from collections.abc import Callable
 
@@ -13,6 +14,7 @@ from framecast.memory import keep_freed
 def leave(program: str, work: Callable[[], int]) -> None:
     """Works; says what goes wrong in a line, and leaves with a status that is not 0."""
     keep_freed()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # as in `cli`
     try:
         status = work()
     except KeyboardInterrupt:

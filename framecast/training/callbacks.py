@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,10 +52,14 @@ class Keeper(Callback):
         self.interrupted = False
         self._saved = 0.0
         self._before: dict[str, Any] = {}
+        self._handlers: dict[int, Any] = {}
         self._batch: Any = None
 
     def on_fit_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         self._before = cost.read(self.folder)
+
+    def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
+        """Not before: Lightning's own handler of SIGTERM, set in between, would end the run without a checkpoint."""
 
         def stop(number: int, frame: Any) -> None:
             if self.interrupted:
@@ -62,10 +67,8 @@ class Keeper(Callback):
             self.interrupted = trainer.should_stop = True
             print("\nFinishing this step and saving (press again to quit at once) ...", file=sys.stderr)
 
-        try:
+        with suppress(ValueError):  # not in the main thread: whoever runs us handles signals
             self._handlers = {s: signal.signal(s, stop) for s in (signal.SIGINT, signal.SIGTERM)}
-        except ValueError:  # not in the main thread: whoever runs us handles signals
-            self._handlers = {}
 
     def on_train_batch_start(self, trainer: Trainer, pl_module: LightningModule, batch: Any, batch_idx: int) -> None:
         self._batch = batch
@@ -85,16 +88,20 @@ class Keeper(Callback):
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
         assert isinstance(pl_module, TrainingModule)
         self._save(trainer, pl_module, "stopped" if self.interrupted else "finished")
+        self._hand_back()
 
     def _save(self, trainer: Trainer, module: TrainingModule, state: str) -> None:
         save(trainer, self.last, self.hint)
         cost.write(self.folder, self._before, module.seconds(), trainer.global_step, state)
 
-    def teardown(self, trainer: Trainer, pl_module: LightningModule, stage: str) -> None:
-        for number, handler in getattr(self, "_handlers", {}).items():
+    def _hand_back(self) -> None:
+        """Signals go where they went before; Lightning's `teardown` would come after its own handing back."""
+        for number, handler in self._handlers.items():
             signal.signal(number, handler)
+        self._handlers = {}
 
     def on_exception(self, trainer: Trainer, pl_module: LightningModule, exception: BaseException) -> None:
+        self._hand_back()
         if not isinstance(exception, FloatingPointError):
             return
         step = trainer.global_step

@@ -19,7 +19,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from framecast import checkpoint, models, objective, schedules
-from framecast.atomic import check_free
+from framecast.atomic import check_free, held
 from framecast.data import Batches, ClipData
 from framecast.rollout import gains_from_bf16, pick_device
 from framecast.schedules import Progress
@@ -94,7 +94,8 @@ def fit(
         hint: how a user goes on with this run; None: by `framecast train --resume`.
 
     Raises:
-        ValueError: settings that cannot be; FloatingPointError: NaN; OSError: the disk.
+        ValueError: settings that cannot be; FloatingPointError: NaN; OSError: the disk; FileExistsError: another
+            process trains in the folder.
     """
     check_cures(settings, model)
     batches = Batches(
@@ -113,18 +114,18 @@ def fit(
         raise ValueError(f"The model {model} has nothing to learn; use it with `framecast evaluate --model {model}`.")
     if resolved is not None:  # only now, so that what is refused leaves no folder
         prepare(out, resolved)
-    log = Log(out / "metrics.csv", settings.log_every)
-    keeper = Keeper(out, hint=hint)
-    callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
-    if validate is not None and settings.validations:
-        callbacks.insert(1, Validation(validate, out, log, settings.validations))
-    trainer = _trainer(settings, module, out, [*callbacks, *extra])
-    last = out / "checkpoints" / "last.ckpt"
-    if resume:
-        checkpoint.check_same(last, module.hparams)
-    trainer.fit(
-        module, datamodule=ClipData(batches), ckpt_path=last if resume else None, weights_only=True if resume else None
-    )
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out):
+        log = Log(out / "metrics.csv", settings.log_every)
+        keeper = Keeper(out, hint=hint)
+        callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
+        if validate is not None and settings.validations:
+            callbacks.insert(1, Validation(validate, out, log, settings.validations))
+        trainer = _trainer(settings, module, out, [*callbacks, *extra])
+        last = out / "checkpoints" / "last.ckpt" if resume else None
+        if last is not None:
+            checkpoint.check_same(last, module.hparams)
+        trainer.fit(module, datamodule=ClipData(batches), ckpt_path=last, weights_only=True if resume else None)
     return keeper
 
 
