@@ -5,6 +5,7 @@ Here its settings and its walk in training; rollouts are in test_contract_rollou
 
 from __future__ import annotations
 
+import copy
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 
 import pytest
@@ -17,6 +18,7 @@ from contract import (
     clip_of,
     every_learning_model,
     every_model,
+    lively,
     made,
     noise_of,
     random,
@@ -28,6 +30,7 @@ from contract import (
     stepwise,
     taken,
     walked,
+    weighted,
 )
 from torch import Tensor
 
@@ -184,6 +187,25 @@ def test_pictures_fed_in_place_of_the_truth_count_only_where_frames_go_back_in(n
             same(drawn(other)[:, 0], drawn(truth)[:, 0])
             assert torch.allclose(drawn(other)[:, 1:], drawn(truth)[:, 1:], atol=1e-5) != model.feeds_back
         same(in_turn(other), at_once(other))
+
+
+@every_model
+def test_what_is_given_in_stays_as_it_was(name: str, kind: Kind) -> None:
+    model = made(name, spec_of(kind))
+    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    before = copy.deepcopy((clip.frames, clip.condition, clip.times, noise))
+    for forced in (some_forced(3, 4), None):
+        walked(model, clip, forced, noise)
+    same((clip.frames, clip.condition, clip.times, noise), before, rtol=0, atol=0)
+
+
+@every_model
+def test_a_checkpoint_holds_all_that_a_model_is(name: str, kind: Kind) -> None:
+    spec = spec_of(kind)
+    one, two = made(name, spec), weighted(name, spec, lively(name, spec) + 1)
+    two.load_state_dict(one.state_dict())
+    clip, noise = clip_of(spec), noise_of(one, 3, 4)
+    same_trace(walked(one, clip, None, noise), walked(two, clip, None, noise))
 
 
 @every_model
