@@ -47,6 +47,7 @@ def test_training_ends_with_what_was_learned(place: Path) -> None:
     assert any("with the same ones backwards (there is one episode)" in line for line in found["words"])
 
 
+@pytest.mark.slow
 def test_a_run_by_minutes_says_when_it_has_hardly_begun(
     place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -118,6 +118,7 @@ def test_psnr_figure_refuses_what_is_no_series(tmp_path: Path) -> None:
         psnr_figure(tmp_path / "psnr.png", {}, "")
 
 
+@pytest.mark.slow
 def test_training_figure_from_rows_columns_and_file(tmp_path: Path) -> None:
     with (tmp_path / "metrics.csv").open("w", newline="") as file:
         writer = csv.DictWriter(file, list(log()[0]))

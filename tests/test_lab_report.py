@@ -16,6 +16,7 @@ from framecast.report import contents, curves, folders
 from framecast.report.page import page
 
 
+@pytest.mark.slow
 def test_a_report_reads_a_run_of_the_course(trained: Path) -> None:
     (run,) = folders.find([trained])
     assert (run.state, run.notes, run.config["model"]) == ("", [], "pose_cvae")

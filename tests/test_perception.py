@@ -161,6 +161,7 @@ class TestCommand:
         monkeypatch.setattr("framecast.report.run.draw", lambda *_: [])
 
     @pytest.mark.usefixtures("loaded")
+    @pytest.mark.slow
     def test_with_and_without_weights(
         self, store: Store, given: dict[str, str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
