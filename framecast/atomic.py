@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -57,6 +58,14 @@ def replacing(path: Path) -> Iterator[Path]:
         if partial.is_dir() and path.is_dir():
             os.replace(path, Path(scratch) / "older")  # a folder that is not empty cannot be replaced in one move
         os.replace(partial, path)
+
+
+def sweep(folder: Path) -> None:
+    """Removes what a killed process left half-written anywhere in a folder that is `held`."""
+    for left in sorted(folder.rglob(".*.????????")):
+        # Named and filled as `replacing` does it; what it had moved away before it was killed is kept.
+        if left.is_dir() and not left.is_symlink() and {inside.name for inside in left.iterdir()} <= {left.name[1:-9]}:
+            shutil.rmtree(left)
 
 
 def write_json(path: Path, data: Any) -> None:

@@ -58,6 +58,25 @@ Start with: framecast demo"""
 def main(arguments: list[str] | None = None) -> int:
     """Runs a command. Returns the exit status: 0, 1 for what failed, 2 for what was asked wrongly, 130 for Ctrl-C."""
     arguments = list(sys.argv[1:] if arguments is None else arguments)
+    threading.excepthook = _of_thread
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: what is half-written goes
+    try:
+        return _run(arguments)
+    except KeyboardInterrupt:
+        print("\nStopped.", file=sys.stderr)
+        return 130
+    except BrokenPipeError:  # the reader (head, less) has gone
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except (ValueError, OSError, FloatingPointError) as error:
+        if os.environ.get("FRAMECAST_TRACEBACK"):
+            raise
+        print(f"framecast {' '.join(arguments[:1])}: {_words(error)}", file=sys.stderr)
+        return 1
+
+
+def _run(arguments: list[str]) -> int:
     if not arguments or arguments[0] in ("-h", "--help", "help"):
         print(overview())
         return 0
@@ -74,22 +93,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"framecast: there is no command {name!r}.{hint} There are: {', '.join(known)}.", file=sys.stderr)
         return 2
     keep_freed()
-    threading.excepthook = _of_thread
-    if threading.current_thread() is threading.main_thread():
-        signal.signal(signal.SIGTERM, signal.default_int_handler)  # ends as Ctrl-C does: what is half-written goes
-    try:
-        return importlib.import_module(f"framecast.commands.{name}").run(rest) or 0
-    except KeyboardInterrupt:
-        print("\nStopped.", file=sys.stderr)
-        return 130
-    except BrokenPipeError:  # the reader (head, less) has gone
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
-    except (ValueError, OSError, FloatingPointError) as error:
-        if os.environ.get("FRAMECAST_TRACEBACK"):
-            raise
-        print(f"framecast {name}: {_words(error)}", file=sys.stderr)
-        return 1
+    return importlib.import_module(f"framecast.commands.{name}").run(rest) or 0
 
 
 def _of_thread(what: threading.ExceptHookArgs) -> None:

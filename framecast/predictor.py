@@ -82,6 +82,8 @@ class Predictor:
         horizon = self._horizon(len(frames), conditions, horizon)
         _whole("samples", samples, 1)
         _whole("seed", seed, 0)
+        if mean and samples > 1:
+            raise ValueError(f"mean draws one future, the likeliest: leave samples={samples} out, or mean.")
         given = len(frames)
 
         def pieces() -> Iterator[torch.Tensor | int]:

@@ -258,8 +258,11 @@ def test_several_frames_can_be_given(name: str, kind: Kind) -> None:
     assert trace.frames.shape == trace.truth.shape
     free = torch.zeros(3, count, dtype=torch.bool)
     same(walked(model, clip, free, noise, context=2).frames[:, : given + 1], trace.frames[:, : given + 1])
-    drawn = rolled(model, [4], frames=random(2, 3, 16, 24))
+    frames = random(2, 3, 16, 24)
+    drawn = rolled(model, [4], frames=frames)
     assert drawn.shape == (1, 4, 3, 16, 24)
+    other = torch.stack([frames[0], random(3, 16, 24, seed=9)])
+    assert not torch.allclose(rolled(model, [1], frames=other), drawn[:, :1], atol=1e-4), "the last is unseen"
 
 
 @every_learning_model

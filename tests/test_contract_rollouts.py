@@ -10,6 +10,7 @@ from contract import TAKEN, clip_of, conditions_of, every_model, made, noise_of,
 from torch import Tensor
 
 from framecast import rollout
+from framecast.models.base import each
 from framecast.values import Clip, Kind
 
 pytestmark = pytest.mark.usefixtures("float32")
@@ -60,6 +61,22 @@ def test_a_live_session_is_the_rollout(name: str, kind: Kind) -> None:
                 assert torch.equal(step.frame, again.frame), "the state given in was changed"
                 drawn[session].append(step.frame[0].clamp(0, 1))
     same(torch.stack([torch.stack(frames) for frames in drawn]), whole)
+
+
+@every_model
+def test_what_is_fed_back_is_a_picture(name: str, kind: Kind) -> None:
+    """In prediction: values beyond [0, 1], which no recording has, do not go back in."""
+    model = made(name, spec_of(kind))
+    known = conditions_of(model.spec, 1, 3)
+    past, coming = (None, None) if known is None else (known[:, :1], known[:, 1:])
+    eps = noise_of(model, 1, 2)
+    with torch.no_grad():
+        state = model.start(random(1, 1, 3, 16, 24), past)
+        state, cues = model.look(state, coming, torch.arange(2)[None], None)
+        first, second = (each(cues, lambda x: x[:, t]) for t in (0, 1))  # noqa: B023
+        state, step = model.advance(state, first, eps[:, 0])
+        shown = model.feed(state, step.frame.clamp(0, 1))
+        same(model.advance(state, second, eps[:, 1])[1].frame, model.advance(shown, second, eps[:, 1])[1].frame)
 
 
 @every_model

@@ -15,8 +15,9 @@ from framecast.lab import record
 from framecast.report import contents, curves, folders
 from framecast.report.page import page
 
+pytestmark = pytest.mark.slow  # a training by Trainer.py stands before all of them
 
-@pytest.mark.slow
+
 def test_a_report_reads_a_run_of_the_course(trained: Path) -> None:
     (run,) = folders.find([trained])
     assert (run.state, run.notes, run.config["model"]) == ("", [], "pose_cvae")

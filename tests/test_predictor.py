@@ -95,6 +95,8 @@ def test_the_mean_can_be_streamed() -> None:
     means = [np.concatenate(list(door.stream(pixels(1, 16, 24, 3), known, seed=s, mean=True)), 1) for s in (0, 1)]
     assert np.array_equal(*means)
     assert not np.array_equal(means[0][0], door.predict(pixels(1, 16, 24, 3), known))
+    with pytest.raises(ValueError, match="leave samples=2 out"):
+        door.stream(pixels(1, 16, 24, 3), known, samples=2, mean=True)
 
 
 def test_lists_and_whole_numbers_are_taken() -> None:

@@ -200,6 +200,16 @@ def test_one_process_at_a_time_trains_into_a_folder(dances: Store, tmp_path: Pat
     fit(dances, "anchor", tmp_path / "run", settings(steps=2))
 
 
+def test_what_a_killed_process_left_is_swept_away(dances: Store, tmp_path: Path) -> None:
+    places = [tmp_path / "run" / name for name in (".config.yaml.a_9x8b7c", "checkpoints/.last.ckpt.abcdefgh")]
+    kept = [tmp_path / "run" / name for name in (".own.settings", "samples/.film.abcdefgh")]
+    for folder, inside in zip([*places, *kept], ("config.yaml", "last.ckpt", "settings", "older"), strict=True):
+        folder.mkdir(parents=True)
+        (folder / inside).write_text("half")
+    fit(dances, "anchor", tmp_path / "run", settings(steps=1))
+    assert [folder.exists() for folder in [*places, *kept]] == [False, False, True, True]
+
+
 def test_nan_stops_names_the_step_and_keeps_the_batch(dances: Store, tmp_path: Path) -> None:
     class Poison(Callback):
         def on_train_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:

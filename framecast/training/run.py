@@ -19,7 +19,7 @@ from lightning.pytorch import Callback, Trainer
 from lightning.pytorch.loggers import TensorBoardLogger
 
 from framecast import checkpoint, models, objective, schedules
-from framecast.atomic import check_free, held
+from framecast.atomic import check_free, held, sweep
 from framecast.data import Batches, ClipData
 from framecast.rollout import gains_from_bf16, pick_device
 from framecast.schedules import Progress
@@ -116,6 +116,7 @@ def fit(
         prepare(out, resolved)
     out.mkdir(parents=True, exist_ok=True)
     with held(out):
+        sweep(out)
         log = Log(out / "metrics.csv", settings.log_every)
         keeper = Keeper(out, hint=hint)
         callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
