@@ -146,17 +146,13 @@ def _check_dance(store: Store, splits: list[str]) -> None:
             f"Numbers are exported --as {' or '.join(FORMS[:2])}."
         )
     for split in splits:
-        entries = store.entries_of(split)
-        if split == "test":
-            continue
-        if len(entries) > 1:
-            raise ValueError(
-                f"{store.root} has {len(entries)} {split} episodes; dance holds one train and one val. "
-                f"Leave the split out with --split."
-            )
-        if entries[0].frames != entries[0].conditions:
-            counts = f"{entries[0].frames} frames and {entries[0].conditions} labels"
-            raise ValueError(f"{store.root}, {split} has {counts}; dance holds as many of both. Leave the split out.")
+        for entry in store.entries_of(split) if split != "test" else []:
+            if entry.frames != entry.conditions:
+                counts = f"{entry.frames} frames and {entry.conditions} labels"
+                raise ValueError(
+                    f"{store.root}, {split}, episode {entry.name!r} has {counts}; dance holds as many of both. "
+                    f"Leave the split out with --split."
+                )
 
 
 def _groups(episodes: Iterator[Episode]) -> Iterator[tuple[str, list[Episode]]]:
@@ -209,8 +205,9 @@ def _records(root: Path, episodes: Iterator[Episode], columns: Columns, camera: 
 
 
 def _dance(root: Path, split: str, store: Store, count: Count) -> None:
+    several = split == "test" or len(store.entries_of(split)) > 1
     for number, episode in enumerate(store.episodes(split)):
-        inner = str(number) if split == "test" else ""
+        inner = str(number) if several else ""
         frames, labels = episode.frames, episode.condition
         assert labels is not None
         if split == "test" and len(frames) == len(labels):  # all are known: one is given, all are the truth

@@ -77,6 +77,26 @@ def test_dance_zero_padded_names_start_anywhere(tmp_path: Path):
     assert next(Dance(str(tmp_path)).episodes("train")).frames.shape == (4, 32, 64, 3)
 
 
+def test_several_clips_lie_in_folders(dance: Path):
+    for split, names in (("train", ("0", "1", "10", "2")), ("val", ("7",))):
+        shutil.rmtree(dance / split, ignore_errors=True)
+        for name in names:
+            for kind in ("img", "label"):
+                pictures(dance / f"{split}/{split}_{kind}/{name}", ["8.png", "9.png", "10.png"], seed=int(name))
+    (dance / "train/train_img/notes.txt").write_text("filmed in May")
+    source = pickle.loads(pickle.dumps(Dance(str(dance), size="8x16")))
+    assert [part.episode for part in source.parts("train")] == ["0", "1", "2", "10"]
+    assert [episode.name for episode in source.episodes("val")] == ["7"]
+    for episode in source.episodes("train"):
+        assert np.array_equal(episode.frames, noise(3, 8, 16, 3, seed=int(episode.name)))
+    shutil.rmtree(dance / "train/train_label/10")
+    with pytest.raises(FileNotFoundError, match="train_img/10 has no partner .*train_label/10. Every sequence needs"):
+        source.parts("train")
+    pictures(dance / "val/val_img", ["0.png"])
+    with pytest.raises(ValueError, match=r"val_img holds pictures \(0.png\) and folders \(7\): it is one sequence or"):
+        source.parts("val")
+
+
 def test_dance_root_without_splits_shows_the_layout(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="(?s)neither train, val nor test.*train/train_img"):
         Dance(str(tmp_path))
@@ -124,7 +144,7 @@ def _add(*paths: str):
         (_remove("test/test_label/2"), "test", "test_img/2 has no partner .*test_label/2"),
         (_remove("test/test_img/10/frame0.png"), "test", "(?s)test_img/10 holds no .png"),
         (_add("test/test_img/0/frame13.png"), "test", "number 1 is missing"),
-        (_add("test/test_img/extra/frame0.png"), "test", "extra is not a test sequence"),
+        (_add("test/test_img/extra/frame0.png"), "test", "extra is not a sequence"),
         (_add("test/test_truth/0/frame0.png"), "test", "test_label/0/frame1.png has no partner .*test_truth/0"),
     ],
 )
@@ -175,7 +195,7 @@ def test_the_documentations_way_from_films_to_a_dance(tmp_path: Path, monkeypatc
     page = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
     (code,) = re.findall(r"```python\n(.*?)```", page, re.S)
     monkeypatch.chdir(tmp_path)
-    films = {"anna": moving_square(5), "anna-later": moving_square(3)}
+    films = {"anna": moving_square(5), "anna-again": moving_square(4), "anna-later": moving_square(3)}
     for name, film in films.items():
         write_film(f"{name}.mp4", film, fps=25)
     exec(code, {})
@@ -183,6 +203,6 @@ def test_the_documentations_way_from_films_to_a_dance(tmp_path: Path, monkeypatc
         shutil.copytree(f"data/anna/{split}/{split}_img", f"data/anna/{split}/{split}_label")
     source = Dance("data/anna", size="32x64", fps=25)
     assert source.about() == {}
-    for split, film in zip(("train", "val"), films.values(), strict=True):
-        (episode,) = source.episodes(split)
+    episodes = [episode for split in ("train", "val") for episode in source.episodes(split)]
+    for episode, film in zip(episodes, films.values(), strict=True):
         assert np.abs(episode.frames.astype(int) - film).mean() < 8

@@ -14,15 +14,16 @@ from framecast.values import Condition, Episode, Spec, size_of
 CHUNK = 256  # frames a part: so that a pool of processes shares one long episode
 LAYOUT = """
     ROOT/train/train_img/*.png     ROOT/train/train_label/*.png     frame i and label i have the same file name
-    ROOT/val/val_img/*.png         ROOT/val/val_label/*.png
+    ROOT/val/val_img/*.png         ROOT/val/val_label/*.png         several clips: train_img/0/*.png, 1, ..., and so on
     ROOT/test/test_img/0/*.png     ROOT/test/test_label/0/*.png     also 1, 2, ...: one frame each, all labels"""
 
 
 class Dance(Source):
     """Dancers: frames and coloured skeletons, N.png, frameN.png or frame000123.png, ordered by the number.
 
-    Episodes: "train", "val", and "0", "1", ... in test. If ROOT/test/test_truth/0 exists, its pictures are the frames
-    of test sequence 0 instead of the single one that is given.
+    Episodes: "train", "val", and "0", "1", ... in test. Of train and val there may be several, too, in folders 0, 1, ...
+    If ROOT/test/test_truth/0 exists, its pictures are the frames of test sequence 0 instead of the single one that is
+    given.
 
     Args:
         root: the folder that holds train, val and test (one of them is enough).
@@ -56,10 +57,13 @@ class Dance(Source):
         """
         if split not in SPLITS or not (self.root / split).is_dir():
             return []
-        if split != "test":
-            frames, labels = self._pair(self.root / split / f"{split}_img", self.root / split / f"{split}_label")
-            return _chunks(split, frames, labels, frames[0])
-        pairs = {name: self._test_pair(name) for name in self._sequences()}
+        images, labels = (self.root / split / f"{split}_{kind}" for kind in ("img", "label"))
+        if split == "test":
+            pairs = {name: self._test_pair(name) for name in _sequences(images, labels)}
+        elif _in_folders(images):
+            pairs = {name: self._pair(images / name, labels / name) for name in _sequences(images, labels)}
+        else:
+            pairs = {split: self._pair(images, labels)}
         first = next(iter(pairs.values()))[0][0]
         return [part for name, pair in pairs.items() for part in _chunks(name, *pair, first)]
 
@@ -88,16 +92,6 @@ class Dance(Source):
         if first not in self._sizes:
             self._sizes[first] = decode(first, str(first)).shape[:2]
         return self._sizes[first]
-
-    def _sequences(self) -> list[str]:
-        images, labels = (_folders(self.root / "test" / kind) for kind in ("test_img", "test_label"))
-        for name in sorted(images ^ labels, key=int):
-            has, lacks = ("test_img", "test_label") if name in images else ("test_label", "test_img")
-            raise FileNotFoundError(
-                f"{self.root / 'test' / has / name} has no partner {self.root / 'test' / lacks / name}. "
-                f"Every test sequence needs both: add the folder or remove the other."
-            )
-        return sorted(images, key=int)
 
     def _test_pair(self, name: str) -> tuple[list[Path], list[Path]]:
         test = self.root / "test"
@@ -162,15 +156,39 @@ def _pictures_in(folder: Path) -> list[Path]:
     return paths
 
 
+def _in_folders(images: Path) -> bool:
+    """Whether a split's pictures are in folders, a sequence each; raises where some are and some are not."""
+    inside = [p for p in images.iterdir() if not p.name.startswith(".")] if images.is_dir() else []
+    folders = sorted(p for p in inside if p.is_dir())
+    pictures = sorted(p for p in inside if p.suffix.lower() == ".png" and not p.is_dir())
+    if folders and pictures:
+        raise ValueError(
+            f"{images} holds pictures ({pictures[0].name}) and folders ({folders[0].name}): it is one sequence or "
+            f"several. Move the ones or the others away, or the pictures into a folder of their own."
+        )
+    return bool(folders)
+
+
+def _sequences(images: Path, labels: Path) -> list[str]:
+    """The names of a split's sequences, folders 0, 1, ... of frames and of labels."""
+    framed, labelled = _folders(images), _folders(labels)
+    for name in sorted(framed ^ labelled, key=int):
+        has, lacks = (images, labels) if name in framed else (labels, images)
+        raise FileNotFoundError(
+            f"{has / name} has no partner {lacks / name}. Every sequence needs both: add the folder or remove the other."
+        )
+    return sorted(framed, key=int)
+
+
 def _folders(folder: Path) -> set[str]:
-    """The names of the numbered folders (test sequences) in a folder."""
+    """The names of the numbered folders (sequences) in a folder."""
     if not folder.is_dir():
         raise FileNotFoundError(f"The folder {folder} is missing. The layout expected:{LAYOUT}")
     names = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")}
     for name in sorted(names):
         if not re.fullmatch("[0-9]+", name):
             raise ValueError(
-                f"{folder / name} is not a test sequence: those are called 0, 1, 2, ... Rename or remove it."
+                f"{folder / name} is not a sequence: those are called 0, 1, 2, ... Rename or remove it."
             )
     if not names:
         raise FileNotFoundError(f"{folder} holds no folder 0, 1, 2, ... The layout expected:{LAYOUT}")
