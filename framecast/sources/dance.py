@@ -21,9 +21,9 @@ LAYOUT = """
 class Dance(Source):
     """Dancers: frames and coloured skeletons, N.png, frameN.png or frame000123.png, ordered by the number.
 
-    Episodes: "train", "val", and "0", "1", ... in test. Of train and val there may be several, too, in folders 0, 1, ...
-    If ROOT/test/test_truth/0 exists, its pictures are the frames of test sequence 0 instead of the single one that is
-    given.
+    Episodes: "train", "val", and "0", "1", ... in test; of train and val there may be several, too, in folders 0, 1,
+    and so on. If ROOT/test/test_truth/0 exists, its pictures are the frames of test sequence 0 instead of the single
+    one that is given.
 
     Args:
         root: the folder that holds train, val and test (one of them is enough).
@@ -175,7 +175,7 @@ def _sequences(images: Path, labels: Path) -> list[str]:
     for name in sorted(framed ^ labelled, key=int):
         has, lacks = (images, labels) if name in framed else (labels, images)
         raise FileNotFoundError(
-            f"{has / name} has no partner {lacks / name}. Every sequence needs both: add the folder or remove the other."
+            f"{has / name} has no partner {lacks / name}. Every sequence needs both: add it or remove the other."
         )
     return sorted(framed, key=int)
 
@@ -187,9 +187,7 @@ def _folders(folder: Path) -> set[str]:
     names = {p.name for p in folder.iterdir() if p.is_dir() and not p.name.startswith(".")}
     for name in sorted(names):
         if not re.fullmatch("[0-9]+", name):
-            raise ValueError(
-                f"{folder / name} is not a sequence: those are called 0, 1, 2, ... Rename or remove it."
-            )
+            raise ValueError(f"{folder / name} is not a sequence: those are called 0, 1, 2, ... Rename or remove it.")
     if not names:
         raise FileNotFoundError(f"{folder} holds no folder 0, 1, 2, ... The layout expected:{LAYOUT}")
     return names
