@@ -54,7 +54,7 @@ def test_a_folder_of_other_things_is_left_alone(tmp_path: Path) -> None:
 
 def test_npz_holds_several_films_and_others_do_not(tmp_path: Path) -> None:
     films = np.stack([moving_square(3), moving_square(3, shift=5)])
-    assert np.array_equal(read_film(write_film(tmp_path / "films.npz", films)), films)
+    assert np.array_equal(read_film(write_film(tmp_path / "films.npz", np.concatenate(films), films=2)), films)
     with pytest.raises(ValueError, match=r"\(3, 32, 64, 3\)"):
         write_film(tmp_path / "films.gif", films)
 
@@ -82,6 +82,17 @@ def test_equal_neighbours_keep_their_time(tmp_path: Path, suffix: str, times: li
     got = read_film(write_film(tmp_path / f"film{suffix}", frames))
     assert got.shape == frames.shape
     assert far(got, frames) < 4
+
+
+def test_a_still_may_stand_longer_than_a_gif_can_hold_a_frame(tmp_path: Path) -> None:
+    frames = moving_square(2, h=8, w=16)
+    path = write_film(tmp_path / "film.gif", (frames[k // 700] for k in range(1400)), fps=1)
+    with Image.open(path) as gif:
+        lasts = [gif.seek(k) or gif.info["duration"] for k in range(gif.n_frames)]  # type: ignore[attr-defined]
+    assert lasts == [655_000, 45_000] * 2
+    got = read_film(path)
+    assert got.shape == (1400, 8, 16, 3)
+    assert np.array_equal(got[[0, 699, 700, 1399]], frames[[0, 0, 1, 1]])
 
 
 def test_a_gif_of_few_colours_is_exact_and_has_one_palette(tmp_path: Path) -> None:
@@ -133,7 +144,7 @@ def test_iterators_are_films(tmp_path: Path, name: str) -> None:
     assert got.shape == (4, 32, 64, 3)
 
 
-@pytest.mark.parametrize("name", ["film.mp4", "film"])
+@pytest.mark.parametrize("name", ["film.mp4", "film", "film.gif", "film.npz"])
 def test_long_films_are_written_in_constant_memory(tmp_path: Path, name: str) -> None:
     given: list[weakref.ref[np.ndarray]] = []
 

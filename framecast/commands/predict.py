@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ MORE = "framecast predict runs/dancer --frames first.png --conditions poses/ --s
 def run(arguments: list[str]) -> int:
     parser = Parser(
         "predict",
-        "Predicts from a store or from your own files, any length; to MP4 and PNG at constant memory.",
+        "Predicts from a store or from your own files, any length, at constant memory.",
         f"{EXAMPLE}\n         {MORE}",
     )
     parser.add_argument("run", type=str, help="a run folder or checkpoint")
@@ -138,7 +137,7 @@ def _files(path: Path, samples: int) -> list[Path]:
 
 def _write(path: Path, stream: Iterator[np.ndarray], samples: int, fps: float, progress: Any) -> list[Path]:
     """One film, written as it is drawn; or K, laid by on the disk until all are drawn."""
-    from framecast.report.film import write_film
+    from framecast.report.film import Spool, write_film
 
     def pieces() -> Iterator[np.ndarray]:
         done = 0
@@ -150,24 +149,16 @@ def _write(path: Path, stream: Iterator[np.ndarray], samples: int, fps: float, p
     files = _files(path, samples)
     if samples == 1:
         write_film(path, (frame for piece in pieces() for frame in piece[0]), fps)
-    elif len(files) == 1:
-        write_film(path, np.concatenate(list(pieces()), 1), fps)
-    else:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
-            drawn, shape = [Path(scratch) / str(k) for k in range(samples)], ()
-            for piece in pieces():
-                shape = piece.shape[2:]
-                for sample, file in zip(piece, drawn, strict=True):
-                    with file.open("ab") as end:
-                        end.write(sample.tobytes())
-            for file, raw in zip(files, drawn, strict=True):
-                write_film(file, _frames(raw, shape), fps)
+        return files
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+        drawn = [Spool(Path(scratch) / str(k)) for k in range(samples)]
+        for piece in pieces():
+            for film, more in zip(drawn, piece, strict=True):
+                film.add(more)
+        if len(files) == 1:
+            write_film(path, (frame for film in drawn for frame in film), fps, films=samples)
+        else:
+            for file, film in zip(files, drawn, strict=True):
+                write_film(file, film, fps)
     return files
-
-
-def _frames(raw: Path, shape: tuple[int, ...]) -> Iterator[np.ndarray]:
-    """The frames of a file of nothing else, each read when it is asked for: a mapping would hold all it has shown."""
-    with raw.open("rb") as file:
-        while data := file.read(math.prod(shape)):
-            yield np.frombuffer(data, np.uint8).reshape(shape)

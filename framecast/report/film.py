@@ -1,7 +1,7 @@
 """Films in and out: GIF, WebP, MP4, PNG folder, npz.
 
 Frames are uint8 (T, H, W, C), C = 3 colours or 1 grey. Anything that yields frames (H, W, C) one by one is a film too:
-MP4 and PNG folders are written from it in constant memory.
+all but WebP are written from it in constant memory.
 """
 
 from __future__ import annotations
@@ -11,19 +11,53 @@ import io
 import itertools
 import math
 import re
+import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageSequence
+from PIL import GifImagePlugin, Image, ImageSequence
 
 from framecast.atomic import replacing
 
 Frames = Iterable[np.ndarray]  # an array (T, H, W, C), a `Panels`, or an iterator of (H, W, C)
 
 PALETTE_PIXELS = 400_000  # looked at to choose a GIF's colours
+GIF_LASTS = 655_350  # ms, the longest that a GIF can hold a frame
+
+
+class Spool(Sequence[np.ndarray]):
+    """Frames laid by in a file, until all are known; each is read when it is asked for.
+
+    A mapped file would count as memory for all that it has shown.
+
+    Args:
+        path: of the file, which is whoever made it's to remove.
+        frames: to begin with.
+    """
+
+    def __init__(self, path: Path, frames: Frames = ()) -> None:
+        self.path, self.length = path, 0
+        self.shape: tuple[int, ...] = ()
+        self.add(frames)
+
+    def add(self, frames: Frames) -> None:
+        """Further frames, all uint8 of one shape."""
+        with self.path.open("ab") as file:
+            for frame in frames:
+                file.write(np.ascontiguousarray(frame).data)
+                self.shape, self.length = frame.shape, self.length + 1
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, index: Any) -> Any:
+        if not 0 <= index < self.length:
+            raise IndexError(index)
+        size = math.prod(self.shape)
+        return np.fromfile(self.path, np.uint8, size, offset=index * size).reshape(self.shape)
 
 
 # --- writing -------------------------------------------------------------------------------------------------------
@@ -39,7 +73,7 @@ def check_place(path: str | Path) -> Path:
     return path
 
 
-def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
+def write_film(path: str | Path, frames: Frames, fps: float = 30.0, films: int = 1) -> Path:
     """Write a film in the form its suffix names, whole or not at all.
 
     - `.gif`: one palette of at most 255 colours for the whole film, no dithering, so nothing flickers. GIF counts time
@@ -47,13 +81,14 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
       30 fps plays at 33.3.
     - `.webp`: animated, quality 90; a frame lasts 1/fps rounded to 1 ms.
     - `.mp4`: H.264, 4:2:0; odd sizes grow by one repeated row or column.
-    - `.npz`: the key `frames`, exact; several films (K, T, H, W, C) as well.
+    - `.npz`: the key `frames`, exact; of several films (K, T, H, W, C).
     - no suffix: a folder of `0.png`, `1.png`, ..., exact. The folder must be new or empty.
 
     Args:
         path: where to; its folder is made.
         frames: uint8 (T, H, W, C), or an iterator of (H, W, C), C = 1 or 3.
         fps: frames per second; npz and PNG folders do not keep it.
+        films: npz only: the frames are those of so many films of one length, one film after another.
 
     Returns:
         The path.
@@ -66,17 +101,45 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0) -> Path:
     if not fps > 0:
         raise ValueError(f"A film plays at more than 0 frames per second; this is {fps!r}.")
     with replacing(path) as partial:
-        WRITERS[suffix](partial, _checked(frames, axes=(3, 4) if suffix == ".npz" else (3,)), fps)
+        if suffix == ".npz":
+            _write_npz(partial, _checked(frames), films)
+        else:
+            WRITERS[suffix](partial, _checked(frames), fps)
     return path
 
 
 def _write_gif(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    film = [rgb(frame) for frame in frames]
+    """Frame by frame, as Pillow's own writer holds them all: what has changed since the last one, the rest clear."""
+    film = Spool(path.with_name("frames.raw"), map(rgb, frames))  # the colours are chosen from the whole film
     colours = _palette(film)
-    first, *rest = _indexed(film, colours)
-    step = max(20, 10 * round(100 / fps))
-    options: dict[str, Any] = {"palette": colours.tobytes(), "comment": _mark(len(film), step), "optimize": True}
-    first.save(path, "GIF", save_all=True, append_images=rest, duration=step, loop=0, disposal=1, **options)
+    clear, step = len(colours), max(20, 10 * round(100 / fps))
+    canvas = Image.new("P", (film.shape[1], film.shape[0]))
+    canvas.putpalette(colours.tobytes() + bytes(3))
+    with path.open("wb") as file:
+        header, _ = GifImagePlugin.getheader(canvas, info={"loop": 0, "comment": _mark(len(film), step)})
+        file.writelines(header)
+        before = None
+        for shown, times in _runs(_indexed(film, colours), GIF_LASTS // step):
+            changed = np.ones_like(shown, bool) if before is None else shown != before
+            down, across = (np.flatnonzero(changed.any(axis)) for axis in (1, 0))
+            (top, bottom), (left, right) = ((a[0], a[-1] + 1) if len(a) else (0, 1) for a in (down, across))
+            new = np.where(changed, shown, np.uint8(clear))[top:bottom, left:right]
+            options = {"duration": times * step, "disposal": 1, "transparency": clear}
+            file.writelines(GifImagePlugin.getdata(Image.fromarray(new), (int(left), int(top)), **options))
+            before = shown
+        file.write(b";")
+
+
+def _runs(frames: Iterable[np.ndarray], most: int) -> Iterator[tuple[np.ndarray, int]]:
+    """Every frame that differs from the one before it, and how many times it stands, at most so many at a time."""
+    shown, times = None, 0
+    for frame in frames:
+        if shown is not None and (times == most or not np.array_equal(frame, shown)):
+            yield shown, times
+            times = 0
+        shown, times = frame, times + 1
+    if shown is not None:
+        yield shown, times
 
 
 def _palette(film: Sequence[np.ndarray]) -> np.ndarray:
@@ -88,8 +151,10 @@ def _palette(film: Sequence[np.ndarray]) -> np.ndarray:
     return np.unique(np.asarray(chosen, dtype=np.uint8).reshape(-1, 3), axis=0)
 
 
-def _indexed(film: Sequence[np.ndarray], colours: np.ndarray) -> Iterator[Image.Image]:
-    """The frames in the nearest of `colours`; each colour met is looked for once (Pillow's own search is off by 6)."""
+def _indexed(film: Sequence[np.ndarray], colours: np.ndarray) -> Iterator[np.ndarray]:
+    """The frames as places (H, W) of the nearest of `colours`; each colour met is looked for once (Pillow's own search
+    is off by 6).
+    """
     palette = colours.astype(np.float32)
     found = np.full(2**24, -1, dtype=np.int16)
     for frame in film:
@@ -99,9 +164,7 @@ def _indexed(film: Sequence[np.ndarray], colours: np.ndarray) -> Iterator[Image.
         for part in np.array_split(new, math.ceil(len(new) / 2**15) or 1):
             met = np.stack([part >> 16, part >> 8 & 255, part & 255], axis=1).astype(np.float32)
             found[part] = ((palette**2).sum(1) - 2 * met @ palette.T).argmin(1)
-        picture = Image.fromarray(found[codes].astype(np.uint8))
-        picture.putpalette(colours.tobytes())
-        yield picture
+        yield found[codes].astype(np.uint8)
 
 
 def _mark(count: int, step: int) -> bytes:
@@ -141,17 +204,27 @@ def _write_pngs(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
         Image.fromarray(frame[:, :, 0] if frame.shape[2] == 1 else frame).save(path / f"{number}.png")
 
 
-def _write_npz(path: Path, frames: Iterator[np.ndarray], fps: float) -> None:
-    np.savez_compressed(path, frames=np.stack(list(frames)))
+def _write_npz(path: Path, frames: Iterator[np.ndarray], films: int) -> None:
+    """As `np.savez_compressed` does, frame by frame."""
+    film = Spool(path.with_name("frames.raw"), frames)
+    shape = (films, len(film) // films, *film.shape) if films > 1 else (len(film), *film.shape)
+    header = {"descr": "|u1", "fortran_order": False, "shape": shape}
+    with (
+        zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive,
+        archive.open("frames.npy", "w", force_zip64=True) as file,
+    ):
+        np.lib.format.write_array_header_1_0(file, header)
+        for frame in film:
+            file.write(frame.data)
 
 
 WRITERS: dict[str, Callable[[Path, Iterator[np.ndarray], float], None]] = {
     ".gif": _write_gif,
     ".webp": _write_webp,
     ".mp4": _write_mp4,
-    ".npz": _write_npz,
     "": _write_pngs,
 }
+SUFFIXES = (*WRITERS, ".npz")
 
 
 def check_suffix(path: str | Path) -> str:
@@ -161,8 +234,8 @@ def check_suffix(path: str | Path) -> str:
         ValueError: there is no such kind of film.
     """
     path = Path(path)
-    suffix, allowed = path.suffix.lower(), [known for known in WRITERS if known]
-    if suffix in WRITERS:
+    suffix, allowed = path.suffix.lower(), [known for known in SUFFIXES if known]
+    if suffix in SUFFIXES:
         return suffix
     nearest = difflib.get_close_matches(suffix, allowed, n=1, cutoff=0.5)
     hint = f" Did you mean {path.with_suffix(nearest[0]).name}?" if nearest else ""
@@ -172,12 +245,12 @@ def check_suffix(path: str | Path) -> str:
     )
 
 
-def _checked(frames: Frames, axes: tuple[int, ...]) -> Iterator[np.ndarray]:
+def _checked(frames: Frames) -> Iterator[np.ndarray]:
     """The frames as they come, each one looked at."""
     shape = None
     for number, frame in enumerate(frames):
         shape = shape or frame.shape
-        if frame.dtype != np.uint8 or frame.ndim not in axes or frame.shape[-1] not in (1, 3):
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[-1] not in (1, 3):
             raise ValueError(
                 f"A frame is uint8 (H, W, C) with C = 1 or 3; frame {number} is {frame.dtype} {frame.shape}."
             )
