@@ -30,7 +30,7 @@ from typing import Any
 import numpy as np
 
 from framecast.journal import Journal, alone, digest, stamp
-from framecast.sources import SPLITS, Part, Source, find
+from framecast.sources import SPLITS, Part, Source, find, finite
 from framecast.spread import far_out, standard
 from framecast.store import INDEX, VERSION, Entry, Store, checksum
 from framecast.values import Spec
@@ -67,6 +67,8 @@ def pack(
     plan = {split: parts for split in SPLITS if (parts := source.parts(split))}
     if not plan:
         raise ValueError("The source holds no episode.")
+    for split, parts in plan.items():
+        _check_plan(source_name, split, parts)
     spec = source.spec()
     task = _Task(out, source_name, options, source.about(), spec, plan)
     with alone(task.partial, f"Another process is packing into {out} now. Wait for it, or give another --out."):
@@ -86,7 +88,7 @@ def pack(
 
 @dataclass(frozen=True)
 class _Job:
-    """One part, its number, and the places where its frames and conditions go."""
+    """One part, its number, the places where its frames and conditions go, and its rows of condition."""
 
     root: Path
     number: int
@@ -94,6 +96,7 @@ class _Job:
     part: Part
     frame: int
     condition: int
+    rows: int
 
     @property
     def frames(self) -> int:
@@ -119,7 +122,8 @@ class _Task:
         for split, parts in plan.items():
             frame = condition = 0
             for part in parts:
-                self.jobs.append(_Job(self.root, len(self.jobs), split, part, frame, condition))
+                rows = part.stop - part.start if spec.condition.size else 0
+                self.jobs.append(_Job(self.root, len(self.jobs), split, part, frame, condition, rows))
                 frame, condition = frame + part.frames, condition + part.stop - part.start
         self.frames = sum(job.frames for job in self.jobs)
 
@@ -188,6 +192,30 @@ def _broken_off(task: _Task, journal: Journal, error: BaseException, tell: Calla
         tell(f"{100 * share:.0f} % is kept in {task.partial}: the same command goes on there. Or remove it.")
 
 
+def _check_plan(source: str, split: str, parts: list[Part]) -> None:
+    """Raises ValueError where the parts of a split do not join to whole episodes, one after another."""
+    seen: set[str] = set()
+    stop = 0
+    for before, part in zip([None, *parts], parts, strict=False):
+        new = before is None or part.episode != before.episode
+        if new and part.episode in seen:
+            raise ValueError(
+                f"The source {source} has two episodes {part.episode!r} in {split}: each has its own name."
+            )
+        if part.start != (0 if new else stop) or part.stop <= part.start:
+            raise ValueError(
+                f"The source {source} lists {split}, episode {part.episode!r} with a part {part.start} to {part.stop} "
+                f"after {0 if new else stop}: parts follow on one another, from 0."
+            )
+        if not 0 <= part.frames <= part.stop - part.start:
+            raise ValueError(
+                f"The source {source} lists {split}, episode {part.episode!r} with {part.frames} given frames among "
+                f"{part.stop - part.start}."
+            )
+        seen.add(part.episode)
+        stop = part.stop
+
+
 def _layout(parts: list[Part]) -> list[Entry]:
     entries: list[Entry] = []
     frame = condition = 0
@@ -242,26 +270,32 @@ def _work(job: _Job) -> tuple[int, str]:
     """Reads a part into its place. Returns its number and the stamp of its files, taken before they were read."""
     assert _source is not None
     mark = stamp(job.part.where)
-    episode = _source.read(job.part)
-    if len(episode.frames) != job.part.frames:
-        raise ValueError(
-            f"Episode {job.part.episode!r} has {len(episode.frames)} frames where {job.part.frames} were listed: its "
-            f"files have changed, or the source counts them wrongly. Pack again."
-        )
-    _put(job.root / f"{job.split}.frames.npy", job.frame, episode.frames, job.part)
+    episode, part, name = _source.read(job.part), job.part, f"Episode {job.part.episode!r}"
+    rows = 0 if episode.condition is None else len(episode.condition)
+    for found, listed, what in ((len(episode.frames), part.frames, "frames"), (rows, job.rows, "rows of condition")):
+        if found != listed:
+            raise ValueError(
+                f"{name} has {found} {what} where {listed} were listed: its files have changed, or the source counts "
+                f"them wrongly. Pack again."
+            )
+    _put(job.root / f"{job.split}.frames.npy", job.frame, episode.frames, name)
     if episode.condition is not None:
-        _put(job.root / f"{job.split}.condition.npy", job.condition, episode.condition, job.part)
+        if episode.condition.dtype.kind == "f":
+            finite(episode.condition, name)
+        _put(job.root / f"{job.split}.condition.npy", job.condition, episode.condition, name)
     return job.number, mark
 
 
-def _put(path: Path, first: int, values: np.ndarray, part: Part) -> None:
+def _put(path: Path, first: int, values: np.ndarray, name: str) -> None:
     """Writes items first, first + 1, ... of an .npy file; not by a memory map, which would count as a worker's own."""
     with open(path, "r+b") as file:
         np.lib.format.read_magic(file)
         shape, _, dtype = np.lib.format.read_array_header_1_0(file)
         if values.shape[1:] != shape[1:]:
             found, wanted = "x".join(map(str, values.shape[1:])), "x".join(map(str, shape[1:]))
-            raise ValueError(f"Episode {part.episode!r} has items of {found}, the first episode has {wanted}.")
+            raise ValueError(f"{name} has items of {found}, the source says {wanted}.")
+        if dtype == np.uint8 != values.dtype:
+            raise ValueError(f"{name} has pictures of {values.dtype}; a source gives uint8, 0..255.")
         values = np.ascontiguousarray(values, dtype)
         file.seek(first * values[:1].nbytes, os.SEEK_CUR)
         file.write(values.data)

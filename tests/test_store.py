@@ -6,16 +6,20 @@ import errno
 import json
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
-from packs import dance, inside, robot, same
+from packs import Odd, dance, inside, robot, same
 
 from framecast.packing import pack
+from framecast.sources import Part
 from framecast.sources.dance import Dance
 from framecast.sources.npz import Npz
 from framecast.store import Store
+from framecast.values import Condition, Episode, Spec
 
 
 @pytest.fixture
@@ -179,4 +183,52 @@ def test_a_full_disk_leaves_nothing(packed: Path, tmp_path: Path, monkeypatch: p
 def test_a_part_of_another_length_than_listed_is_named(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="Episode 'e0' has 3 frames where 2 were listed"):
         pack("odd", {"promised": 2}, tmp_path / "store")
+    assert inside(tmp_path) == []
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"condition": None}, "Episode 'e0' has 0 rows of condition where 3 were listed.*Pack again"),
+        ({"condition": np.zeros((2, 2), np.float32)}, "has 2 rows of condition where 3 were listed"),
+        ({"condition": np.zeros((4, 2), np.float32)}, "has 4 rows of condition where 3 were listed"),
+        ({"condition": np.zeros((3, 1), np.float32)}, "has items of 1, the source says 2"),
+        (
+            {"condition": np.full((3, 2), np.nan)},
+            r"Episode 'e0' has NaN or infinite numbers, first in row 0 \(from 0\)",
+        ),
+        ({"frames": np.zeros((3, 8, 8, 3))}, "Episode 'e0' has pictures of float64; a source gives uint8, 0..255"),
+    ],
+)
+def test_what_a_source_reads_is_what_it_listed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], words: str
+) -> None:
+    whole = Episode("e0", np.zeros((3, 8, 8, 3), np.uint8), np.zeros((3, 2), np.float32))
+    monkeypatch.setattr(Odd, "spec", lambda source: Spec(8, 8, 3, Condition("vector", 2)))
+    monkeypatch.setattr(Odd, "read", lambda source, part: whole)
+    pack("odd", {}, tmp_path / "store")
+    monkeypatch.setattr(Odd, "read", lambda source, part: replace(whole, **change))
+    with pytest.raises(ValueError, match=words):
+        pack("odd", {}, tmp_path / "other")
+    assert inside(tmp_path) == ["store"]
+
+
+@pytest.mark.usefixtures("inline")
+@pytest.mark.parametrize(
+    ("parts", "words"),
+    [
+        ([("a", 0, 3, 3), ("b", 0, 3, 3), ("a", 0, 3, 3)], "The source odd has two episodes 'a' in train"),
+        ([("a", 0, 3, 3), ("a", 0, 3, 3)], "episode 'a' with a part 0 to 3 after 3: parts follow on one another"),
+        ([("a", 1, 4, 3)], "episode 'a' with a part 1 to 4 after 0"),
+        ([("a", 0, 0, 0)], "episode 'a' with a part 0 to 0 after 0"),
+        ([("a", 0, 3, 4)], "episode 'a' with 4 given frames among 3"),
+    ],
+)
+def test_parts_join_to_episodes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, parts: list[tuple[str, int, int, int]], words: str
+) -> None:
+    monkeypatch.setattr(Odd, "parts", lambda source, split: [Part(*p, 8) for p in parts] if split == "train" else [])
+    with pytest.raises(ValueError, match=words):
+        pack("odd", {}, tmp_path / "store")
     assert inside(tmp_path) == []
