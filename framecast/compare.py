@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from framecast import protocols
 from framecast.metrics.extras import LOWER, RULES
 from framecast.metrics.interval import over_videos
+from framecast.reading import read_json, reading
 
 RESULTS = "results.json"
 
@@ -53,15 +53,15 @@ def load(path: str | Path) -> Loaded:
         ValueError: several, damaged, or without its protocol.
     """
     file = _file(Path(path))
-    try:
-        data = json.loads(file.read_text())
+    with reading(file, "Score the run again: framecast evaluate."):
+        data = read_json(file)
         episodes = data["episodes"]
         rows = [Measured(who, file, _videos(episodes, who), _whole(row)) for who, row in data["table"].items()]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{file} is no results.json of framecast evaluate, or damaged. Score the run again.") from None
-    record = data.get("protocol")
-    rules = protocols.checked(record, str(file))
-    return Loaded(file, record["name"], rules, record["hash"], rows, data)
+        if not all("psnr" in row.videos for row in rows):
+            raise ValueError("a row has no PSNR")
+    rules = protocols.checked(data.get("protocol"), str(file))
+    record = data["protocol"]
+    return Loaded(file, str(record.get("name")), rules, record["hash"], rows, data)
 
 
 def _file(path: Path) -> Path:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import numpy as np
 from framecast import compare
 from framecast.atomic import write_json
 from framecast.metrics.interval import student
+from framecast.reading import read_json, reading
 from framecast.study import Planned
 
 SEED = "seed"  # the factor that only repeats
@@ -64,10 +64,17 @@ def cells(runs: list[Planned], split: str) -> list[Cell]:
             loaded = [compare.load(run.results(split)) for run in group]
             scores = [next(r for r in one.rows if not r.who.startswith("copy ")).videos["psnr"] for one in loaded]
             files = [run.out / "diagnosis.json" for run in group]
-            known = [json.loads(file.read_text()) for file in files if file.is_file()]
-            kl, active = np.array([sum(k["kl"]) for k in known]), np.array([k["active"] for k in known])
+            known = [_latent(file) for file in files if file.is_file()]
+            kl, active = (np.array([k[i] for k in known]) for i in (0, 1))
             found.append(Cell(dict(labels), np.array([s.mean() for s in scores]), kl, active))
     return found
+
+
+def _latent(file: Path) -> tuple[float, int]:
+    """KL and active units of a run's diagnosis.json."""
+    with reading(file, "Remove it: it is missing from the table then."):
+        found = read_json(file)
+        return sum(found["kl"]), int(found["active"])
 
 
 def effects(found: list[Cell]) -> list[Effect]:
@@ -109,12 +116,12 @@ def write(file: Path, found: list[Cell], changed: list[Effect], about: dict[str,
 
 def read(file: Path) -> tuple[list[Cell], list[Effect]]:
     """What `write` kept. Raises ValueError where the file is damaged."""
-    try:
-        data = json.loads(file.read_text())
-        found = [Cell(c["labels"], *(np.array(c[k], float) for k in ("psnr", "kl", "active"))) for c in data["cells"]]
+    with reading(file, "The same framecast study command writes it anew."):
+        data = read_json(file)
+        found = [
+            Cell(dict(c["labels"]), *(np.array(c[k], float) for k in ("psnr", "kl", "active"))) for c in data["cells"]
+        ]
         return found, [Effect(**e) for e in data["effects"]]
-    except (ValueError, KeyError, TypeError):
-        raise ValueError(f"{file} is damaged. The same framecast study command writes it anew.") from None
 
 
 def tables(found: list[Cell], changed: list[Effect]) -> list[Table]:

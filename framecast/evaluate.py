@@ -99,8 +99,7 @@ def score(truth: np.ndarray, frames: np.ndarray, formula: Psnr = "frame", extras
     """Compares one film, uint8 (T, H, W, C), with the truth, frame by frame, in float64."""
     a, b = tensor(frames)[None], tensor(truth)[None]
     measure = {"frame": psnr, "channel": psnr_by_channel}[formula]
-    more = {key: metric(a, b).numpy() for key, metric in extras.frames.items()}
-    return Scored(measure(a, b).numpy(), ssim(a, b).numpy(), frames, more=more)
+    return Scored(measure(a, b).numpy(), ssim(a, b).numpy(), frames, more=extras.measured(a, b))
 
 
 def episodes_for(

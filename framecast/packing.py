@@ -22,6 +22,7 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass, replace
+from inspect import signature
 from itertools import groupby
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -30,6 +31,7 @@ from typing import Any
 import numpy as np
 
 from framecast.journal import Journal, alone, digest, stamp
+from framecast.reading import BROKEN
 from framecast.sources import SPLITS, Part, Source, find, finite
 from framecast.spread import far_out, standard
 from framecast.store import INDEX, VERSION, Entry, Store, checksum
@@ -63,7 +65,16 @@ def pack(
     """
     out = Path(out)
     _absent(out)
-    source = find(source_name)(**options)
+    kind = find(source_name)
+    try:
+        signature(kind).bind(**options)
+    except TypeError as error:
+        raise ValueError(
+            f"The source {source_name} has other options ({error}): {', '.join(signature(kind).parameters)}."
+        ) from None
+    if workers is not None and workers < 1:
+        raise ValueError(f"workers is the number of processes, 1 or more, not {workers}.")
+    source = kind(**options)
     plan = {split: parts for split in SPLITS if (parts := source.parts(split))}
     if not plan:
         raise ValueError("The source holds no episode.")
@@ -148,9 +159,9 @@ def _take_up(task: _Task, journal: Journal, tell: Callable[[str], None]) -> None
     record, wanted = task.partial / "pack.json", json.loads(json.dumps(task.record()))
     try:
         found = json.loads(record.read_text())
-        whole = isinstance(found, dict) and task.root.is_dir()
-    except (OSError, ValueError):
-        found, whole = {}, False  # killed before the files were made, or after they were moved away
+        whole = isinstance(found, dict) and _sizes(task.root) == found.pop("sizes")
+    except (OSError, *BROKEN):
+        found, whole = {}, False  # killed before the files were made, or after they were moved away; or damaged
     if whole and found == wanted:
         where = {job.number: job.part.where for job in task.jobs}
         changed = journal.read(where)
@@ -158,7 +169,9 @@ def _take_up(task: _Task, journal: Journal, tell: Callable[[str], None]) -> None
         again = f"; the files of {changed} parts have changed and are read again" if changed else ""
         tell(f"Going on at {100 * share:.0f} %, where packing into {task.out} was broken off{again}.")
         return
-    if whole:
+    if journal.path.is_file() and not whole:
+        tell(f"What is kept in {task.partial} is damaged: packing starts anew.")
+    elif whole:
         tell(f"{task.partial} is of another pack ({_difference(found, wanted)}): packing starts anew.")
     record.unlink(missing_ok=True)  # first: without it nothing is taken up
     journal.clear()
@@ -166,7 +179,12 @@ def _take_up(task: _Task, journal: Journal, tell: Callable[[str], None]) -> None
     task.root.mkdir()
     for split, parts in task.plan.items():
         _create(task.root, split, parts, task.spec)
-    record.write_text(json.dumps(wanted))
+    record.write_text(json.dumps({**wanted, "sizes": _sizes(task.root)}))
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    """The bytes of its files."""
+    return {file.name: file.stat().st_size for file in sorted(folder.iterdir()) if file.name != INDEX}
 
 
 def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:

@@ -82,6 +82,7 @@ class Predictor:
         horizon = self._horizon(len(frames), conditions, horizon)
         _whole("samples", samples, 1)
         _whole("seed", seed, 0)
+        _whole("episode", episode, 0)
         if mean and samples > 1:
             raise ValueError(f"mean draws one future, the likeliest: leave samples={samples} out, or mean.")
         given = len(frames)
@@ -96,8 +97,7 @@ class Predictor:
         return (as_bytes(drawn) for drawn in roll(self.model, tensor(frames)[None], pieces(), keys, mean))
 
     def _frames(self, frames: np.ndarray) -> np.ndarray:
-        frames = np.asarray(frames)
-        channels = self.spec.channels
+        frames, channels = _array("Given frames", frames), self.spec.channels
         if frames.ndim != 4 or frames.shape[-1] != channels or frames.dtype != np.uint8 or not frames.size:
             found = f"{frames.dtype} {frames.shape}"
             raise ValueError(f"Given frames are uint8 of shape (n, H, W, {channels}) with n >= 1, not {found}.")
@@ -124,7 +124,7 @@ class Predictor:
 
     def _checked(self, conditions: np.ndarray) -> np.ndarray:
         """Conditions of the right shape and kind of numbers; vectors finite, pictures not yet read."""
-        condition, conditions = self.spec.condition, np.asarray(conditions)
+        condition, conditions = self.spec.condition, _array("Conditions", conditions)
         if conditions.ndim != (4 if condition.kind == "picture" else 2) or conditions.shape[-1] != condition.size:
             raise ValueError(f"Conditions are, for every frame, a {condition}; these have shape {conditions.shape}.")
         if condition.kind == "picture":
@@ -149,8 +149,15 @@ class Predictor:
         return tensor(conditions)[None]
 
 
+def _array(name: str, values: Any) -> np.ndarray:
+    try:
+        return np.asarray(values)
+    except (ValueError, TypeError, RuntimeError) as error:  # ragged lists; tensors that numpy has no numbers for
+        raise ValueError(f"{name} are an array, and these cannot be made one: {error}") from None
+
+
 def _whole(name: str, value: Any, least: int) -> None:
-    if not isinstance(value, int | np.integer) or value < least:
+    if not isinstance(value, int | np.integer) or isinstance(value, bool) or value < least:
         raise ValueError(f"{name} is a whole number of {least} or more, not {value!r}.")
 
 

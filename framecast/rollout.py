@@ -289,7 +289,7 @@ def pick_device(name: str) -> torch.device:
     Raises:
         ValueError: another name, or there is none.
     """
-    kind = name.split(":")[0]
+    kind = str(name).split(":")[0]
     if kind not in ("auto", "cpu", "cuda"):
         raise ValueError(f"There is no device {name!r}. It is one of: auto, cpu, cuda.")
     if kind == "cuda" and not torch.cuda.is_available():

@@ -9,19 +9,19 @@
 
 from __future__ import annotations
 
-import json
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from framecast.reading import read_json, reading
 from framecast.values import Episode, Spec
 
 VERSION = 1
 INDEX = "index.json"
+AGAIN = "Pack the store again."
 
 
 @dataclass(frozen=True)
@@ -53,40 +53,56 @@ class Store:
             advice = "Make it with: framecast pack SOURCE ROOT --out STORE"
             what = f"is not a packed store: it has no {INDEX}" if self.root.is_dir() else "does not exist"
             raise FileNotFoundError(f"{self.root} {what}. {advice}")
-        try:
-            self.index: dict[str, Any] = json.loads(index.read_text())
+        with reading(index, AGAIN):
+            self.index = read_json(index)
             version = self.index["version"]
-        except (ValueError, KeyError, TypeError):
-            raise ValueError(f"{index} is damaged. Pack the store again.") from None
         if version != VERSION:
             raise ValueError(f"{self.root} has store version {version}, this framecast reads {VERSION}. Pack it again.")
-        try:
+        with reading(index, AGAIN):
             self.spec = Spec.from_dict(self.index["spec"])
             self.entries = {s: [Entry(**e) for e in entries] for s, entries in self.index["splits"].items()}
-            sizes = {name: int(file["bytes"]) for name, file in self.index["files"].items()}
-        except (ValueError, KeyError, TypeError, AttributeError):
-            raise ValueError(f"{index} is damaged. Pack the store again.") from None
+            self._shapes = {name: shape for split in self.entries for name, shape in self._expected(split).items()}
+            sizes = {name: int(self.index["files"][name]["bytes"]) for name in self._shapes}
         self._arrays: dict[str, np.ndarray] = {}
         for name, size in sizes.items():
             self._check_size(name, size)
+
+    def _expected(self, split: str) -> dict[str, tuple[int, ...]]:
+        """File -> the shape of its array. Raises ValueError where episodes do not lie one after another."""
+        frame = condition = 0
+        for e in self.entries[split]:
+            if not isinstance(e.name, str):
+                raise ValueError(f"{split} has an episode called {e.name!r}: names are texts")
+            if (e.first_frame, e.first_condition) != (frame, condition) or min(e.frames, e.conditions) < 0:
+                raise ValueError(f"{split}, episode {e.name!r} does not begin where the one before it ends")
+            frame, condition = e.first_frame + e.frames, e.first_condition + e.conditions
+        picture, known = (self.spec.height, self.spec.width), self.spec.condition
+        rows = {"picture": (condition, *picture, known.size), "vector": (condition, known.size)}.get(known.kind)
+        found = {"frames": (frame, *picture, self.spec.channels), "condition": rows}
+        return {f"{split}.{what}.npy": shape for what, shape in found.items() if shape and self.entries[split]}
 
     def _check_size(self, name: str, expected: int) -> None:
         path = self.root / name
         found = path.stat().st_size if path.is_file() else 0
         if found != expected:
-            raise ValueError(f"{path} has {found:,} bytes instead of {expected:,}. Pack the store again.")
+            raise ValueError(f"{path} has {found:,} bytes instead of {expected:,}. {AGAIN}")
 
     def verify(self) -> None:
         """Reads every byte and compares checksums. Raises ValueError naming the file that differs."""
         for name, file in self.index["files"].items():
             if checksum(self.root / name) != file["crc32"]:
-                raise ValueError(f"{self.root / name} has changed since it was packed. Pack the store again.")
+                raise ValueError(f"{self.root / name} has changed since it was packed. {AGAIN}")
 
     def array(self, split: str, what: str) -> np.ndarray:
         """The memory map of `frames` or `condition` of a split."""
         key = f"{split}.{what}.npy"
         if key not in self._arrays:
-            self._arrays[key] = np.load(self.root / key, mmap_mode="r")
+            with reading(self.root / key, AGAIN):
+                found = np.lib.format.open_memmap(self.root / key, mode="r")
+                wanted = (self._shapes[key], np.float32 if len(self._shapes[key]) == 2 else np.uint8, True)
+                if (found.shape, found.dtype, found.flags.c_contiguous) != wanted:
+                    raise ValueError(f"it holds {found.dtype} {found.shape}, not {np.dtype(wanted[1])} {wanted[0]}")
+            self._arrays[key] = found
         return self._arrays[key]
 
     def entries_of(self, split: str) -> list[Entry]:

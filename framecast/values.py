@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Any, Literal
+from inspect import isabstract
+from math import inf, isfinite
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 import numpy as np
 
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
 
 Kind = Literal["picture", "vector", "none"]
 Sampling = Literal["window", "scattered"]
+Kin = TypeVar("Kin")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,23 @@ class Condition:
     mean: tuple[float, ...] = ()
     std: tuple[float, ...] = ()
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where it cannot be."""
+        if type(self.size) is not int or self.size < 0 or (self.kind == "none") != (self.size == 0):
+            raise ValueError(
+                f"a condition {self.kind} of size {self.size!r}: a picture or vector has 1 or more, none has 0"
+            )
+        if self.kind not in ("picture", "vector", "none"):
+            raise ValueError(f"a condition is a picture, vector or none, not {self.kind!r}")
+        if (
+            any(len(x) not in (0, self.size) for x in (self.mean, self.std))
+            or not all(isfinite(m) for m in self.mean)
+            or not all(0 < s < inf for s in self.std)
+        ):
+            raise ValueError(
+                f"a condition of size {self.size} has as many means and spreads above 0, all of them finite"
+            )
+
     def __str__(self) -> str:
         if self.kind == "none":
             return "none"
@@ -53,6 +74,16 @@ class Spec:
     channels: int = 3
     condition: Condition = field(default_factory=Condition)
     fps: float = 30.0
+
+    def __post_init__(self) -> None:
+        """Raises ValueError where it cannot be."""
+        if any(type(n) is not int or n < 1 for n in (self.height, self.width)) or self.channels not in (1, 3):
+            raise ValueError(
+                f"frames of {self.height!r} x {self.width!r} (H x W) pixels and {self.channels!r} channels: sides are "
+                f"whole numbers of 1 or more, channels 1 or 3"
+            )
+        if not 0 < self.fps < inf:
+            raise ValueError(f"{self.fps!r} frames a second: a rate is above 0")
 
     @property
     def values(self) -> int:
@@ -180,6 +211,19 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     """' Did you mean ...?' where a word is close to an allowed one, else nothing."""
     close = get_close_matches(word, list(allowed), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def class_of(module: ModuleType, base: type[Kin]) -> type[Kin]:
+    """The subclass of `base` that a file is about: of those made there, the last that is not abstract.
+
+    Raises:
+        ValueError: there is none.
+    """
+    made = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, base)]
+    whole = [v for v in made if v.__module__ == module.__name__ and not isabstract(v) and v.__name__[0] != "_"]
+    if not whole:
+        raise ValueError(f"{module.__file__} holds no whole subclass of {base.__name__}: does it define all methods?")
+    return whole[-1]
 
 
 def tensor(values: np.ndarray) -> torch.Tensor:

@@ -72,7 +72,8 @@ def test_every_recipe_holds_settings_that_are_there(name: str) -> None:
     from framecast.commands import train
 
     early = dict.fromkeys(("model", "config", "minutes", "steps", "epochs"))
-    parser, values = train._parser(argparse.Namespace(**early, recipe=name))
+    parser = train._parser(argparse.Namespace(**early, recipe=name))
+    values = train.load_recipe(name)
     assert values["model"] in models.available()
     assert (ROOT / "framecast" / "recipes" / f"{name}.yaml").read_text().startswith("# ")
     defaults = parser.get_defaults()
@@ -85,7 +86,7 @@ def test_a_duration_said_replaces_the_recipes() -> None:
     from framecast.commands import train
 
     early = dict.fromkeys(("model", "config", "minutes", "steps", "epochs")) | {"steps": "5", "recipe": "pusht-latent"}
-    parser, _ = train._parser(argparse.Namespace(**early))
+    parser = train._parser(argparse.Namespace(**early))
     assert parser.get_defaults()["minutes"] is None
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import inspect
 import io
 import pickle
+import re
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -231,6 +232,11 @@ def test_source_describes_its_options(written: tuple[type[Source], Options]) -> 
     words = inspect.getdoc(written[0]) or ""
     for option in inspect.signature(written[0]).parameters:
         assert f"    {option}: " in words, f"{written[0].__name__} does not describe {option}"
+
+
+def test_source_has_an_example(written: tuple[type[Source], Options]) -> None:
+    name = written[0].__module__.rpartition(".")[2]
+    assert re.match(rf"framecast pack {name} .*--out \S+$", written[0].example)
 
 
 def test_source_says_where_it_squeezes(written: tuple[type[Source], Options]) -> None:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import pytest
 
-from framecast import cli
+from framecast import checkpoint, cli, packing
 
 FAULTS = {
     "trian": (2, "Did you mean 'train'?"),
@@ -73,13 +74,22 @@ def test_one_clear_error(
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("optim: Adm", "--optim is one of Muon, AdamW, Adam, not 'Adm'. Did you mean 'Adam'?"),
+        ("optim: Adm", "mine.yaml: --optim is one of Muon, AdamW, Adam, not 'Adm'. Did you mean 'Adam'?"),
         ("schedule_unit: epochs", "--schedule_unit is one of step, epoch"),
         ("steps: abc", "--steps takes a whole number"),
         ("lr: fast", "--lr takes a number"),
         ("conditions: maybe", "--conditions takes true or false"),
         ("anchor: 5", "holds settings of that model"),
         ("model: 5", "There is no model '5'"),
+        ("batch_size:", "batch_size has no value in a recipe or config file"),
+        ("optim: ", "optim has no value"),
+        ("lr: {}", "lr in a recipe or config file holds a value"),
+        ("lr: 0.1\nsteps: 3\nlr: 0.2", "mine.yaml is damaged ('lr' stands there twice, the second time on line 3). It"),
+        ("anchor: {latent: 1, latent: 2}", "'latent' stands there twice, the second time on line 1"),
+        ("3: 4", "There is no setting 3 in a recipe"),
+        ("- 3", "mine.yaml is damaged (it should hold names and values, not a list)"),
+        ("[" * 5000, "mine.yaml is damaged (nested too deeply)"),
+        ("lr: !!python/object/apply:os.getcwd []", "mine.yaml is damaged (no readable YAML: could not determine"),
     ],
 )
 def test_words_in_a_config_file_are_checked(
@@ -95,6 +105,57 @@ def test_words_in_a_config_file_are_checked(
     assert status
     assert words in said
     assert not (tmp_path / "x").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("lr: abc", "config.yaml: --lr takes a number, not 'abc'"),
+        ("steps: -7", "--steps must be above 0"),
+        ("seed: -5", "--seed is 0 or more"),
+        ("minutes: 1", "one of --minutes, --steps or --epochs; given: --minutes and --steps"),
+        ("stepz: 3", "no setting 'stepz'"),
+        ("device: {}", "device in a recipe or config file holds a value"),
+    ],
+)
+def test_a_run_goes_on_with_settings_that_can_be(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], line: str, words: str
+) -> None:
+    shutil.copytree(place / "run-dances", tmp_path / "run")
+    config = tmp_path / "run" / "config.yaml"
+    key = line.split(":")[0]
+    kept = [old for old in config.read_text().splitlines() if not old.startswith(f"{key}:")]
+    config.write_text("\n".join([*kept, line]))
+    try:
+        status = cli.main(["train", "--resume", str(tmp_path / "run")])
+    except SystemExit as leave:
+        status = leave.code
+    assert status
+    assert words in capsys.readouterr().err
+
+
+def test_a_run_whose_settings_were_changed_says_so(
+    place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """It may go on longer, and a finished one whose cost.json is gone is finished."""
+    shutil.copytree(place / "run-dances", tmp_path / "run")
+    (tmp_path / "run" / "cost.json").unlink()
+    assert cli.main(["train", "--resume", str(tmp_path / "run")]) == 0
+    assert "was changed" not in capsys.readouterr().err
+    config = tmp_path / "run" / "config.yaml"
+    config.write_text(config.read_text().replace("steps: 3\n", "steps: 4\n"))
+    assert cli.main(["train", "--resume", str(tmp_path / "run")]) == 0
+    assert "config.yaml was changed since the run began: steps 3 to 4. It goes on so." in capsys.readouterr().err
+    assert checkpoint.load(tmp_path / "run" / "checkpoints" / "last.ckpt").step == 4
+
+
+def test_frames_that_cannot_be_scored_are_told_before_the_training(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    packing.pack("dancer", {"train": 20, "val": 4, "test": 0, "size": "8x16"}, tmp_path / "store", workers=1)
+    assert cli.main(["train", "--data", str(tmp_path / "store"), "--out", str(tmp_path / "run"), "--steps", "1"]) == 1
+    assert "holds frames of 8 x 16 pixels (H x W), and validation scores frames of 11" in capsys.readouterr().err
+    assert not (tmp_path / "run").exists()
 
 
 def test_config_file_with_an_unknown_key(place: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

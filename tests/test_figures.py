@@ -13,7 +13,7 @@ from matplotlib.lines import Line2D
 from PIL import Image
 from recordings import moving_square
 
-from framecast.report import figures, sheets
+from framecast.report import figures, run, sheets
 from framecast.report.figures import psnr_figure, settings_figure, training_figure
 from framecast.report.panels import error_picture, panels, side_by_side
 from framecast.report.sheets import contact_sheet, strip
@@ -226,3 +226,18 @@ def test_contact_sheet_draws_all_numbers_on_one_scale(tmp_path: Path, monkeypatc
 def test_contact_sheet_refuses_unequal_numbers(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="3 frames"):
         contact_sheet(tmp_path / "sheet.png", moving_square(3), moving_square(2))
+
+
+def test_files_of_episodes_have_names_of_their_own() -> None:
+    names = ["x y", "x-y", "x.y", "../z", "é" * 250, "w"]
+    safe = run._file_names(names)
+    assert safe == ["x-y-0", "x-y-1", "x-y-2", "---z", "é" * 80, "w"]
+
+
+@pytest.mark.parametrize("text", ["", "noise", "step,epoch\nx,y,z\n", "step\n" + 200_000 * "1"])
+def test_metrics_that_are_none_are_told(tmp_path: Path, text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "metrics.csv").write_text(text)
+    run.training_figures(tmp_path)
+    said = capsys.readouterr().err
+    assert ("metrics.csv is damaged" in said and "the run itself is whole" in said) == ("\n" in text)
+    assert not (tmp_path / "training.png").exists()

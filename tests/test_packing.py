@@ -199,11 +199,26 @@ def test_two_packs_at_one_place_do_not_meet(packed: Path, tmp_path: Path) -> Non
 
 
 @pytest.mark.usefixtures("inline")
-@pytest.mark.parametrize("text", ["", "{", "[]"])
-def test_without_a_record_packing_starts_anew(packed: Path, tmp_path: Path, text: str) -> None:
+@pytest.mark.parametrize(
+    ("name", "keep"),
+    [("pack.json", 0), ("pack.json", 1), ("store/train.frames.npy", 200), ("store/val.condition.npy", 0)],
+)
+def test_damaged_packing_starts_anew_and_says_so(packed: Path, tmp_path: Path, name: str, keep: int) -> None:
+    break_off(packed, tmp_path / "store", 12)
+    file = tmp_path / ".store.partial" / name
+    file.write_bytes(file.read_bytes()[:keep])
+    assert again(packed, tmp_path / "store") == [
+        f"What is kept in {tmp_path / '.store.partial'} is damaged: packing starts anew."
+    ]
+    assert identical(tmp_path / "store", packed / "store")
+
+
+@pytest.mark.usefixtures("inline")
+def test_without_a_journal_packing_starts_anew(packed: Path, tmp_path: Path) -> None:
     """The process was killed before the empty files were made."""
     break_off(packed, tmp_path / "store", 12)
-    (tmp_path / ".store.partial/pack.json").write_text(text)
+    for name in ("pack.json", "journal"):
+        (tmp_path / ".store.partial" / name).unlink()
     assert again(packed, tmp_path / "store") == []
     assert identical(tmp_path / "store", packed / "store")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -198,3 +199,23 @@ class TestCommand:
         assert cli.main(["evaluate", "run", "--data", str(store.root), "--out", str(tmp_path), "--fvd", path]) == 1
         assert f"If you trust it: --fvd {given['fvd']}" in capsys.readouterr().err
         assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(
+    ("given", "shape", "words"),
+    [
+        (lambda a, b: torch.zeros(a.shape[0]), "(2,)", "0 numbers that are not finite"),
+        (lambda a, b: torch.zeros(a.shape[1::-1]), "(3, 2)", "0 numbers"),
+        (lambda a, b: 1.0, "()", "0 numbers"),
+        (lambda a, b: torch.full(a.shape[:2], float("nan")), "(2, 3)", "6 numbers that are not finite"),
+    ],
+)
+def test_a_metric_gives_a_finite_number_for_every_frame(given: Any, shape: str, words: str) -> None:
+    film = torch.zeros(2, 3, 3, 16, 16)
+    with pytest.raises(ValueError, match=re.escape(f"The metric lpips gives {shape} with {words}")):
+        evaluate.Extras({"lpips": given}).measured(film, film)
+
+
+def test_a_metric_without_a_rule_is_refused() -> None:
+    with pytest.raises(ValueError, match="Say in RULES of metrics/extras.py by which rule 'mae' is computed"):
+        evaluate.Extras({"mae": lambda a, b: (a - b).abs().mean((2, 3, 4))})

@@ -279,3 +279,19 @@ def test_an_unknown_weight_is_named(tmp_path: Path) -> None:
     path = saved(tmp_path / "a.ckpt", door, state_dict=weights | {"model.extra": torch.zeros(1)})
     with pytest.raises(ValueError, match="it has an unknown 'extra'"):
         framecast.load(path)
+
+
+def test_what_is_no_array_is_refused_in_words() -> None:
+    door = predictor("vector")
+    frames, known = pixels(1, 16, 24, 3), conditions("vector", 3)
+    with pytest.raises(ValueError, match="Conditions are an array, and these cannot be made one"):
+        door.predict(frames, [[0.0, 1.0], [2.0]])  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="Given frames are an array, and these cannot be made one"):
+        door.predict(torch.zeros(1, 16, 24, 3, requires_grad=True), known)  # type: ignore[arg-type]
+    for name in ("samples", "seed", "horizon"):
+        with pytest.raises(ValueError, match=f"{name} is a whole number of . or more, not True"):
+            door.predict(frames, known, **{name: True})  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="episode is a whole number of 0 or more, not -1"):
+        door.stream(frames, known, episode=-1)
+    with pytest.raises(ValueError, match="There is no device None"):
+        framecast.load("anywhere", None)  # type: ignore[arg-type]

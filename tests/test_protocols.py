@@ -12,12 +12,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from framecast import atomic, cli, compare, evaluate, protocols, results
+from framecast import atomic, cli, compare, evaluate, protocols, results, sources
 from framecast.metrics.frame import psnr, psnr_by_channel
 from framecast.metrics.interval import FEW, bootstrap, over_videos, student
 from framecast.models.copy import Copy
 from framecast.packing import pack
 from framecast.protocols import BUILT_IN, Protocol, applied
+from framecast.protocols.protocol import hashed
 from framecast.store import Store
 from framecast.values import Step
 
@@ -80,8 +81,30 @@ class TestProtocol:
             "psnr": "channel", "data_range": 2.0, "ssim": "x", "lpips": "x", "fvd": "x",
         }  # fmt: skip
         assert {f.name for f in fields(Protocol)} - {"name", "published"} == set(others)
-        hashes = {replace(one, **{key: value}).hash() for key, value in others.items()}
+        assert set(one.rules()) == set(others)
+        hashes = {hashed({**one.rules(), key: value}) for key, value in others.items()}
         assert len(hashes | {one.hash()}) == len(others) + 1
+
+    @pytest.mark.parametrize(
+        ("rules", "words"),
+        [
+            ({"psnr": "chanel"}, r"The protocol a has psnr 'chanel'; it is one of \('frame', 'channel'\)"),
+            ({"ssim": "Gaussian 7 x 7"}, "has ssim 'Gaussian 7 x 7'; it is one of"),
+            ({"data_range": 255.0}, "has data_range 255.0"),
+            ({"counted": "all frames"}, "has counted 'all frames'"),
+            ({"select": "best"}, "has select 'best'"),
+            ({"split": "tset"}, "has split 'tset'"),
+            ({"condition": "pictures"}, "has condition 'pictures'"),
+            ({"context": "1"}, "has context '1'; it is a whole number of 1 or more"),
+            ({"horizon": 0}, "has horizon 0"),
+            ({"samples": 0}, "has samples 0"),
+            ({"size": "64"}, "has size '64'; it is written so: 64x64"),
+            ({"trained": "2 to 10"}, "has trained '2 to 10'; it is written so: 2 -> 10"),
+        ],
+    )
+    def test_rules_that_no_score_is_made_by_are_refused(self, rules: dict[str, Any], words: str) -> None:
+        with pytest.raises(ValueError, match=words):
+            Protocol("a", "films", **rules)
 
     def test_a_record_that_was_edited_is_found_out(self) -> None:
         record = json.loads(json.dumps(Protocol("a", "films", context=2).record()))
@@ -95,7 +118,7 @@ class TestProtocol:
     def test_built_in_ones_are_whole(self, name: str) -> None:
         protocol = protocols.find(name)
         assert protocol.name == name
-        assert protocol.context >= 1
+        assert protocol.source in sources.available()
         assert protocol.samples > 1 or protocol.select == protocols.MEAN
         for row in protocol.published:
             assert row.source
@@ -248,7 +271,7 @@ class TestCompare:
         with pytest.raises(FileNotFoundError, match="framecast evaluate"):
             compare.load(tmp_path)
         (tmp_path / "results.json").write_text("{")
-        with pytest.raises(ValueError, match="no results.json"):
+        with pytest.raises(ValueError, match=r"results.json is damaged \(.*\). Score the run again"):
             compare.load(tmp_path)
         for split in ("val", "test"):
             (tmp_path / f"evaluation-{split}").mkdir()

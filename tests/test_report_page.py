@@ -158,6 +158,20 @@ def test_films_stay_below_the_budget_and_what_is_left_out_is_said(run: Path) -> 
     assert "files are gone" in contents.films(groups).words[0]
 
 
+def test_a_page_takes_in_no_file_but_the_films_of_its_evaluation(run: Path) -> None:
+    secrets = [run / "secret.txt", run / "evaluation-val" / "films" / "secret.txt", run.parent / "secret.png"]
+    for secret in secrets:
+        secret.write_text("my password")
+    file = run / "evaluation-val" / "results.json"
+    changed = json.loads(file.read_text())
+    for about, named in zip(changed["films"], ("../secret.txt", "films/secret.txt", secrets[2]), strict=True):
+        about["truth"] = str(named)
+    file.write_text(json.dumps(changed))
+    found = contents.films(contents.groups(folders.find([run])))
+    assert not found.films and not found.sheets
+    assert "3 films are left out" in found.words[0]
+
+
 # --- the command ---------------------------------------------------------------------------------------------------
 
 

@@ -2,18 +2,34 @@
 
 from __future__ import annotations
 
+from types import ModuleType
+
 import pytest
 
-from framecast.sources import available, find, split_of
+from framecast.sources import Source, available, find, split_of
 from framecast.sources._pictures import resized, squeezed
 from framecast.sources.dance import Dance
 from framecast.sources.npz import Npz
 from framecast.sources.rlds import Rlds
+from framecast.values import class_of
 
 
 def test_sources_are_found_by_file_name():
     assert {"dance", "npz", "rlds"} <= set(available())
     assert (find("dance"), find("npz"), find("rlds")) == (Dance, Npz, Rlds)
+
+
+def test_the_class_of_a_file_is_its_last_whole_one():
+    module = ModuleType("toy")
+    for name, base, body in (("_Shared", Npz, {}), ("Toy", Npz, {}), ("Half", Source, {}), ("_Last", Dance, {})):
+        setattr(module, name, type(name, (base,), {"__module__": "toy", **body}))
+    module.Dance = Dance  # imported there  # type: ignore[attr-defined]
+    assert class_of(module, Source).__name__ == "Toy"
+    module.__file__, module.Toy = "toy.py", None  # type: ignore[attr-defined]
+    with pytest.raises(ValueError, match=r"toy.py holds no whole subclass of Source: does it define all methods\?"):
+        class_of(module, Source)
+    with pytest.raises(ValueError, match="There is no source 'dancr'. Did you mean 'dancer'"):
+        find("dancr")
 
 
 def test_split_patterns():

@@ -6,6 +6,7 @@ import errno
 import json
 import os
 import shutil
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,65 @@ def test_no_store(copied: Path, tmp_path: Path) -> None:
 )
 def test_a_damaged_index_is_named(copied: Path, text: str) -> None:
     (copied / "index.json").write_text(text)
-    with pytest.raises(ValueError, match=r"index.json is damaged. Pack the store again"):
+    with pytest.raises(ValueError, match=r"index.json is damaged \(.+\). Pack the store again"):
         Store(copied)
+
+
+def _set(*keys: Any, to: Any) -> Callable[[dict[str, Any]], None]:
+    def change(index: Any) -> None:
+        for key in keys[:-1]:
+            index = index[key]
+        index[keys[-1]] = to
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (_set("splits", "val", 0, "frames", to=1000), "val.frames.npy.* holds uint8 .*, not uint8 .1000, 8, 10, 3."),
+        (_set("splits", "train", 0, "first_frame", to=-1), "train, episode 'e0' does not begin where the one before"),
+        (_set("splits", "train", 1, "first_condition", to=4), "train, episode 'e2' does not begin where"),
+        (_set("splits", "train", 0, "frames", to="five"), "index.json is damaged"),
+        (_set("files", to={}), r"it has no 'train.frames.npy'"),
+        (_set("spec", "fps", to=0), "0 frames a second: a rate is above 0"),
+        (_set("spec", "fps", to=float("nan")), "nan frames a second"),
+        (
+            _set("spec", "height", to=8.0),
+            r"frames of 8.0 x 10 \(H x W\) pixels and 3 channels: sides are whole numbers",
+        ),
+        (_set("spec", "channels", to=4), "and 4 channels: sides .*, channels 1 or 3"),
+        (_set("spec", "condition", "std", to=[-1.0, 1.0]), "has as many means and spreads above 0, all of them finite"),
+        (_set("spec", "condition", "mean", to=[0.1]), "a condition of size 2 has as many means"),
+        (_set("spec", "condition", "kind", to="none"), "a condition none of size 2"),
+        (_set("spec", "condition", "kind", to="words"), "is a picture, vector or none, not 'words'"),
+    ],
+)
+def test_an_index_that_cannot_be_is_refused(copied: Path, change: Callable[[dict[str, Any]], None], words: str) -> None:
+    index = json.loads((copied / "index.json").read_text())
+    change(index)
+    (copied / "index.json").write_text(json.dumps(index))
+    with pytest.raises(ValueError, match=words):
+        Store(copied).array("val", "frames")
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        lambda a: np.asfortranarray(a),
+        lambda a: a.view(np.int8),
+        lambda a: a.reshape(-1, 10, 8, 3),
+    ],
+)
+def test_an_array_with_another_header_is_refused(copied: Path, other: Callable[[np.ndarray], np.ndarray]) -> None:
+    path = copied / "train.frames.npy"
+    size = path.stat().st_size
+    np.save(path, other(np.load(path)))
+    assert path.stat().st_size == size
+    with pytest.raises(
+        ValueError, match=r"train.frames.npy is damaged \(it holds .*, not uint8 .*\). Pack the store again"
+    ):
+        Store(copied).array("train", "frames")
 
 
 def test_another_version_is_refused(copied: Path) -> None:
@@ -231,4 +289,12 @@ def test_parts_join_to_episodes(
     monkeypatch.setattr(Odd, "parts", lambda source, split: [Part(*p, 8) for p in parts] if split == "train" else [])
     with pytest.raises(ValueError, match=words):
         pack("odd", {}, tmp_path / "store")
+    assert inside(tmp_path) == []
+
+
+def test_other_options_than_a_source_has_are_named(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"dancer has other options \(got an unexpected .* 'trian'\): train, val, "):
+        pack("dancer", {"trian": 3}, tmp_path / "store")
+    with pytest.raises(ValueError, match="workers is the number of processes, 1 or more, not -1"):
+        pack("dancer", {"train": 3}, tmp_path / "store", workers=-1)
     assert inside(tmp_path) == []

@@ -30,6 +30,7 @@ class Parser(ArgumentParser):
             formatter_class=Help,
         )
         self.example = example
+        self.where = ""  # what is read did not stand in the command line
 
     def parse(self, arguments: list[str]) -> Any:
         """The values of the options; leaves with status 2 and one clear line where something is wrong."""
@@ -62,7 +63,10 @@ class Parser(ArgumentParser):
         if choice:
             allowed = re.findall(r"[\w.-]+", choice.group(2))
             text = f"{text}{nearest(choice.group(1), allowed)}"
-        print(f"{self.prog}: {text}\nexample: {self.example}\nAll options: {self.prog} --help", file=sys.stderr)
+        print(
+            f"{self.prog}: {self.where}{text}\nexample: {self.example}\nAll options: {self.prog} --help",
+            file=sys.stderr,
+        )
         sys.exit(2)
 
 

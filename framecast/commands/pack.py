@@ -8,37 +8,20 @@ from typing import Any
 from framecast.commands._parser import Parser
 from framecast.progress import bar
 
-EXAMPLES = {
-    "bair": "framecast pack bair data/softmotion30_44k --camera aux1 --condition both --out stores/bair",
-    "dance": "framecast pack dance data/dance --out stores/dance",
-    "dancer": "framecast pack dancer --train 3000 --out stores/dancer",
-    "digits": "framecast pack digits --train 2000 --out stores/digits",
-    "gym": "framecast pack gym pusht --policy scripted --out stores/pusht",
-    "kth": "framecast pack kth data/kth --size 64 --out stores/kth",
-    "npz": "framecast pack npz data/metaworld --frames observation --channels 6:9 --axes TCHW --out stores/metaworld",
-    "rlds": "framecast pack rlds data/bridge --camera image_0 --condition action --out stores/bridge",
-}
-
 
 def run(arguments: list[str]) -> int:
     from framecast import sources
-    from framecast.values import nearest
 
-    names = sources.available()
     if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview(names))
+        print(_overview())
         return 0
     name = arguments[0]
-    if name not in names:
-        hint = nearest(name, names)
-        print(f"framecast pack: there is no source {name!r}.{hint} There are: {', '.join(names)}.", file=sys.stderr)
+    try:
+        kind = sources.find(name)
+    except ValueError as error:
+        print(f"framecast pack: {error}", file=sys.stderr)
         return 2
-    kind = sources.find(name)
-    parser = Parser(
-        f"pack {name}",
-        (kind.__doc__ or "").splitlines()[0],
-        EXAMPLES.get(name, f"framecast pack {name} ROOT --out STORE"),
-    )
+    parser = Parser(f"pack {name}", _what(kind), kind.example)
     keys = parser.add_class_arguments(kind, as_positional=True)
     parser.add_argument(
         "--out",
@@ -78,10 +61,16 @@ def tell(words: str) -> None:
     tqdm.write(words, file=sys.stderr)
 
 
-def _overview(names: list[str]) -> str:
+def _overview() -> str:
     from framecast import sources
 
-    rows = "\n".join(f"  {n:8} {(sources.find(n).__doc__ or '').splitlines()[0]}" for n in names)
-    examples = "\n".join(f"  {EXAMPLES[n]}" for n in names if n in EXAMPLES)
+    kinds = {name: sources.find(name) for name in sources.available()}
+    rows = "\n".join(f"  {name:8} {_what(kind)}" for name, kind in kinds.items())
+    examples = "\n".join(f"  {kind.example}" for kind in kinds.values())
     usage = "usage: framecast pack SOURCE [ROOT] --out STORE [options of the source]"
     return f"{usage}\n\nsources:\n{rows}\n\nexamples:\n{examples}"
+
+
+def _what(kind: type[Any]) -> str:
+    """The first line of what a class says of itself."""
+    return next(iter((kind.__doc__ or "").splitlines()), "")

@@ -73,14 +73,17 @@ def _check(planned: Any) -> None:
     """Every option of a run, before the first one is trained for an hour."""
     from argparse import Namespace
 
+    from framecast import models
     from framecast.commands import train
     from framecast.training import run as training
 
     early = dict.fromkeys(("model", "recipe", "minutes", "steps", "epochs"))
-    parser, values = train._parser(Namespace(**early, config=str(planned.config)))
+    parser = train._parser(Namespace(**early, config=str(planned.config)))
     options = parser.parse(["--config", str(planned.config), "--out", str(planned.out)])
     try:
-        training.check(*train._split(options.as_dict(), values)[:2])
+        settings, model, config, *_ = train._split(options.as_dict())
+        training.check(settings, model)
+        models.check(model, config)
     except ValueError as error:
         raise ValueError(f"{planned.name}: {error}") from None
 

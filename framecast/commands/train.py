@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from framecast.commands._parser import Parser
+from framecast.reading import read_yaml, reading
 
 EXAMPLE = "framecast train --data stores/dancer --model anchor --minutes 5 --out runs/dancer"
 FEW_STEPS = 50
@@ -35,18 +36,17 @@ def run(arguments: list[str]) -> int:
                 f"--resume goes on with the run's own settings and takes no other option; drop {others[0]}."
             )
         return resume(Path(early.resume))
-    parser, values = _parser(early)
+    parser = _parser(early)
     options = parser.parse(arguments)
     for name in ("data", "out"):
         if not options[name]:
             parser.error(f"--{name} is missing")
-    return train(*_split(options.as_dict(), values))
+    return train(*_split(options.as_dict()))
 
 
-def _parser(early: argparse.Namespace) -> tuple[Parser, dict[str, Any]]:
+def _parser(early: argparse.Namespace) -> Parser:
     """The parser with all options, its defaults those of the model's recipe, --recipe and --config, in that order."""
     from framecast import models
-    from framecast.training.settings import Settings
 
     layers = [load_recipe(early.recipe)] if early.recipe else []
     layers += [read_config(Path(early.config))] if early.config else []
@@ -56,6 +56,16 @@ def _parser(early: argparse.Namespace) -> tuple[Parser, dict[str, Any]]:
     values: dict[str, Any] = {"model": model}
     for layer in own + layers:
         values |= layer
+    if early.minutes or early.steps or early.epochs:  # said here, so a recipe's duration does not hold
+        values = {key: value for key, value in values.items() if key not in ("minutes", "steps", "epochs")}
+    return _with(values, " and ".join(filter(None, (early.recipe and f"the recipe {early.recipe}", early.config))))
+
+
+def _with(values: dict[str, Any], where: str) -> Parser:
+    """The parser of all options, whose defaults are these values, which were read there."""
+    from framecast import models
+    from framecast.training.settings import Settings
+
     parser = Parser("train", "Trains a model on a store and keeps everything of the run in one folder.", EXAMPLE)
     parser.add_argument("--data", type=str, default=None, help="the packed store")
     parser.add_argument("--out", type=str, default=None, help="the run's folder; must not exist yet")
@@ -68,13 +78,13 @@ def _parser(early: argparse.Namespace) -> tuple[Parser, dict[str, Any]]:
         if dataclasses.fields(models.config_of(name)):
             parser.add_class_arguments(models.config_of(name), name)
     flat = _flatten(values)
-    if early.minutes or early.steps or early.epochs:  # said here, so a recipe's duration does not hold
-        flat = {key: value for key, value in flat.items() if key not in ("minutes", "steps", "epochs")}
     _check_keys(flat, parser)
     # Read as the command line would, or words would pass unchecked: jsonargparse looks at no default that is text.
+    parser.where = f"in {where}: " if where else ""
     read = parser.parse([f"--{key}={value}" for key, value in flat.items() if value is not None])
+    parser.where = ""
     parser.set_defaults({key: None if value is None else read[key] for key, value in flat.items()})
-    return parser, values
+    return parser
 
 
 def _flatten(values: dict[str, Any]) -> dict[str, Any]:
@@ -82,8 +92,9 @@ def _flatten(values: dict[str, Any]) -> dict[str, Any]:
 
     flat: dict[str, Any] = {}
     for key, value in values.items():
-        if key in models.available() and not isinstance(value, dict):
-            raise ValueError(f"{key} in a recipe or config file holds settings of that model, `name: value` lines.")
+        if (key in models.available()) != isinstance(value, dict):
+            takes = "a value" if isinstance(value, dict) else "settings of that model, `name: value` lines"
+            raise ValueError(f"{key} in a recipe or config file holds {takes}.")
         flat |= {f"{key}.{k}": v for k, v in value.items()} if isinstance(value, dict) else {key: value}
     return flat
 
@@ -94,10 +105,12 @@ def _check_keys(flat: dict[str, Any], parser: Parser) -> None:
     known = [a.dest for a in parser._actions if a.dest not in ("help", "recipe", "config", "resume")]
     for key in flat:
         if key not in known:
-            raise ValueError(f"There is no setting {key!r} in a recipe or config file.{nearest(key, known)}")
+            raise ValueError(f"There is no setting {key!r} in a recipe or config file.{nearest(str(key), known)}")
+        if flat[key] is None and parser.get_default(key) is not None:
+            raise ValueError(f"{key} has no value in a recipe or config file. Give it one, or leave the line out.")
 
 
-def _split(options: dict[str, Any], values: dict[str, Any]) -> tuple[Any, str, dict[str, Any], Path, Path]:
+def _split(options: dict[str, Any]) -> tuple[Any, str, dict[str, Any], Path, Path]:
     from framecast import models
     from framecast.training.settings import Settings
 
@@ -126,14 +139,8 @@ def load_recipe(name: str) -> dict[str, Any]:
 
 def read_config(path: Path) -> dict[str, Any]:
     """A YAML file of options. Raises ValueError where it is none."""
-    import yaml
-
-    try:
-        values = yaml.safe_load(path.read_text()) or {}
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path} is not readable YAML: {' '.join(str(error).split())}") from None
-    if not isinstance(values, dict):
-        raise ValueError(f"{path} should hold `option: value` lines, not {type(values).__name__}.")
+    with reading(path, "It holds `option: value` lines, each option once."):
+        values = read_yaml(path)
     return {key: value for key, value in values.items() if key != "made_with"}
 
 
@@ -149,9 +156,8 @@ def train(settings: Any, model: str, config: dict[str, Any], data: Path, out: Pa
 
 def resume(out: Path) -> int:
     """Goes on with an interrupted run."""
-    from framecast import models
+    from framecast import checkpoint, models
     from framecast.training import run as training
-    from framecast.training.settings import Settings
 
     if (lab := out / "lab.yaml").is_file() and not (out / training.CONFIG).is_file():
         again = read_config(lab).get("go_on") or "Trainer.py with the flags of lab.yaml, and --ckpt_path"
@@ -168,11 +174,14 @@ def resume(out: Path) -> int:
     for key in ("model", "data"):
         if key not in values:
             raise ValueError(f"{out / training.CONFIG} has no {key!r}: it is not the whole configuration of a run.")
-    names = {f.name for f in dataclasses.fields(Settings)}
-    settings = Settings(**{k: v for k, v in values.items() if k in names})
-    model = values["model"]
-    config = models.plain(models.config_of(model)(**_tuples(values.get(model) or {})))
-    return _fit(_store(Path(values["data"])), settings, model, config, out, None)
+    models.find(str(values["model"]))
+    file = out / training.CONFIG
+    settings, model, config, data, _ = _split(_with({**values, "out": str(out)}, str(file)).parse([]).as_dict())
+    training.check(settings, model)
+    before, now = checkpoint.load(out / "checkpoints" / "last.ckpt").settings, dataclasses.asdict(settings)
+    if changed := [f"{key} {before[key]} to {now[key]}" for key in now if before.get(key, now[key]) != now[key]]:
+        print(f"{file} was changed since the run began: {', '.join(changed)}. It goes on so.", file=sys.stderr)
+    return _fit(_store(data), settings, model, config, out, None)
 
 
 def _store(path: Path) -> Any:
@@ -185,6 +194,7 @@ def _fit(
     store: Any, settings: Any, model: str, config: dict[str, Any], out: Path, resolved: dict[str, Any] | None
 ) -> int:
     from framecast import models
+    from framecast.metrics.frame import SSIM_WINDOW
     from framecast.report.run import training_figures, validator
     from framecast.training import cost
     from framecast.training import run as training
@@ -192,6 +202,11 @@ def _fit(
     print(training.describe(settings, store.spec.values, models.has_latent(model, config)))
     validate = None
     if store.entries.get("val"):
+        if min(store.spec.height, store.spec.width) < SSIM_WINDOW:
+            raise ValueError(
+                f"{store.root} holds frames of {store.spec.height} x {store.spec.width} pixels (H x W), and validation "
+                f"scores frames of {SSIM_WINDOW} or more a side (SSIM). Pack them larger, with --size 16x16."
+            )
         validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes, settings.context)
     else:
         print(
@@ -203,7 +218,7 @@ def _fit(
     if keeper.interrupted:
         print(f"Saved. To go on: {keeper.hint}")
         return 130
-    steps = cost.read(out)["step"]
+    steps = cost.read(out).get("step", FEW_STEPS)  # unknown of a finished run whose file is gone
     if settings.minutes is not None and steps < FEW_STEPS:
         print(
             f"Only {steps} step{'s' * (steps > 1)} fitted into {settings.minutes:g} minutes: what follows is of"

@@ -11,6 +11,7 @@ import yaml
 
 from framecast.atomic import replacing
 from framecast.lab.flags import Options, flags
+from framecast.reading import BROKEN, read_yaml
 from framecast.schedules import Calendar
 from framecast.training import run as training
 from framecast.training.settings import Settings
@@ -38,10 +39,9 @@ def write(o: Options, out: Path, settings: Settings, calendar: Calendar, going_o
 def read(out: Path) -> dict[str, Any]:
     """What the file holds; nothing where there is no readable one."""
     try:
-        found = yaml.safe_load((out / FILE).read_text())
-    except (OSError, ValueError, yaml.YAMLError):
+        return read_yaml(out / FILE)
+    except (OSError, *BROKEN):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def changes(before: dict[str, Any], now: dict[str, Any]) -> dict[str, tuple[Any, Any]]:

@@ -29,5 +29,25 @@ class Extras:
     clip: Callable[[np.ndarray], np.ndarray] | None = None
     clips: int = 1
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where a metric has no rule: a number that nobody can repeat is not kept."""
+        for name in self.frames:
+            if name not in RULES:
+                raise ValueError(f"Say in RULES of metrics/extras.py by which rule {name!r} is computed (and in LOWER,"
+                                 " if less of it is better).")  # fmt: skip
+
+    def measured(self, prediction: Tensor, truth: Tensor) -> dict[str, np.ndarray]:
+        """Name -> (B, T) float64. Raises ValueError naming a metric that gives something else."""
+        found = {}
+        for name, metric in self.frames.items():
+            values = np.asarray(metric(prediction, truth), np.float64)
+            if values.shape != tuple(prediction.shape[:2]) or not np.isfinite(values).all():
+                raise ValueError(
+                    f"The metric {name} gives {values.shape} with {int((~np.isfinite(values)).sum())} numbers that are"
+                    f" not finite; a finite one for every frame is needed: {tuple(prediction.shape[:2])}."
+                )
+            found[name] = values
+        return found
+
 
 NOTHING = Extras()

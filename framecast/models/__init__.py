@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from framecast.models.base import Model
-from framecast.values import Spec, nearest
+from framecast.values import Spec, class_of, nearest
 
 
 def available() -> list[str]:
@@ -26,9 +26,7 @@ def find(name: str) -> type[Model]:
         raise ValueError(
             f"There is no model {name!r}.{nearest(name, available())} There are: {', '.join(available())}."
         )
-    module = importlib.import_module(f"{__name__}.{name}")
-    classes = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Model)]
-    return next(c for c in classes if c.__module__ == module.__name__)
+    return class_of(importlib.import_module(f"{__name__}.{name}"), Model)
 
 
 def config_of(name: str) -> type[Any]:

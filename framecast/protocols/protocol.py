@@ -8,8 +8,11 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal
+from typing import Any, Literal, get_args
+
+from framecast.sources import SPLITS
 
 Psnr = Literal["frame", "channel"]
 MEAN = "mean over samples, frames and videos"
@@ -88,6 +91,28 @@ class Protocol:
     fvd: str = NOT
     published: tuple[Published, ...] = field(default=(), compare=False)
 
+    def __post_init__(self) -> None:
+        """Raises ValueError where a rule is none that a score can be made by."""
+        known = {
+            "condition": ("", "picture", "vector", "none"),
+            "split": SPLITS,
+            "select": (MEAN, BEST),
+            "psnr": get_args(Psnr),
+            "counted": ("predicted frames", "predicted frames with truth"),  # and of drift, beyond the recordings
+            "data_range": (1.0,),
+            "ssim": (SSIM, NOT),
+        }
+        for key, allowed in known.items():
+            if (value := getattr(self, key)) not in allowed:
+                raise ValueError(f"The protocol {self.name} has {key} {value!r}; it is one of {allowed}.")
+        for key in ("context", "horizon", "samples"):
+            value = getattr(self, key)
+            if not (key == "horizon" and value is None) and (type(value) is not int or value < 1):
+                raise ValueError(f"The protocol {self.name} has {key} {value!r}; it is a whole number of 1 or more.")
+        for key, form, example in (("size", r"\d+x\d+", "64x64"), ("trained", r"\d+ -> \d+", "2 -> 10")):
+            if (value := getattr(self, key)) and not re.fullmatch(form, value):
+                raise ValueError(f"The protocol {self.name} has {key} {value!r}; it is written so: {example}.")
+
     def rules(self) -> dict[str, Any]:
         """What decides the score, as plain values."""
         return {key: value for key, value in asdict(self).items() if key not in ("name", "published")}
@@ -127,7 +152,7 @@ def hashed(rules: dict[str, Any]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
-def checked(record: dict[str, Any], where: str) -> dict[str, Any]:
+def checked(record: Any, where: str) -> dict[str, Any]:
     """The rules of a record out of a file.
 
     Raises:

@@ -16,6 +16,7 @@ from PIL import Image
 from framecast import compare
 from framecast.metrics.interval import over_videos
 from framecast.report import curves
+from framecast.report import kept as kept_films
 from framecast.report.folders import Run
 
 BUDGET = 7_000_000  # bytes of pictures; written as text in a page they become 4/3 of that
@@ -158,12 +159,13 @@ class Film:
     about: dict[str, Any]
 
     def files(self) -> dict[str, Path]:
-        """Its pictures."""
-        return {key: self.row.result.file.parent / self.about[key] for key in ("truth", "prediction")}
+        """Its pictures, beside the results and nowhere else, whatever a results.json from elsewhere says."""
+        folder = self.row.result.file.parent / kept_films.FOLDER
+        return {key: folder / Path(str(self.about[key])).name for key in ("truth", "prediction")}
 
     def there(self) -> bool:
         """Neither picture was removed since."""
-        return all(file.is_file() for file in self.files().values())
+        return all(map(kept_films.is_sheet, self.files().values()))
 
 
 def kept(found: list[Group]) -> list[Film]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import json
 import math
 import time
 from collections.abc import Iterable, Sequence
@@ -11,9 +10,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from framecast import compare
+from framecast.reading import BROKEN, read_json, read_yaml
 
 CONFIG, LAB = "config.yaml", "lab.yaml"  # of framecast train, and of the course's Trainer.py
 # Of LAB, what sets two runs apart only by where they lie; and tfr, which is only where its schedule starts.
@@ -106,7 +104,8 @@ def _read(folder: Path, label: str) -> Run:
         return run
     run.config = _config(run)
     run.columns = _metrics(folder / "metrics.csv")
-    run.cost = _json(folder / "cost.json")
+    cost = _json(folder / "cost.json")
+    run.cost = cost if all(isinstance(v, int | float) for key, v in cost.items() if key != "state") else {}
     run.state = state(run) if run.config else ""
     for file in _results(folder):
         try:
@@ -131,10 +130,8 @@ def _config(run: Run) -> dict[str, Any]:
     if not file.is_file():
         return {}
     try:
-        found = yaml.safe_load(file.read_text())
-    except (yaml.YAMLError, UnicodeDecodeError):
-        found = None
-    if not isinstance(found, dict):
+        found = read_yaml(file)
+    except (OSError, *BROKEN):
         run.notes.append(f"{file} is damaged, so its settings are not shown.")
         return {}
     return found if file.name == CONFIG else _of_the_course(run, found)
@@ -144,7 +141,7 @@ def _of_the_course(run: Run, found: dict[str, Any]) -> dict[str, Any]:
     """lab.yaml as the configuration of a run; what its flags were earlier becomes a note."""
     run.go_on = str(found.get("go_on") or f"Trainer.py with the flags of {run.folder / LAB}, and --ckpt_path last.ckpt")
     earlier = found.get("earlier")
-    for before in earlier if isinstance(earlier, list) else []:
+    for before in [e for e in earlier if isinstance(e, dict)] if isinstance(earlier, list) else []:
         was = ", ".join(f"--{key} {value}" for key, value in before.items() if key not in ("until_step", "made_with"))
         if was:
             run.notes.append(f"Until step {before.get('until_step')} it had {was}; what is drawn of β and the teacher"
@@ -159,24 +156,28 @@ def _metrics(file: Path) -> dict[str, list[float]]:
     """The columns of a metrics.csv; a last line that was cut off while it was written is left out."""
     if not file.is_file():
         return {}
-    with open(file, newline="", errors="replace") as text:
-        rows = [row for row in csv.DictReader(text) if None not in row.values() and _number(row.get("step")) >= 0]
-    return {key: [_number(row[key]) for row in rows] for key in (rows[0] if rows else ())}
+    try:
+        with open(file, newline="", errors="replace") as text:
+            lines = list(csv.DictReader(text))
+    except csv.Error:  # no text at all
+        return {}
+    whole = [row for row in lines if None not in row and None not in row.values() and _number(row.get("step")) >= 0]
+    return {key: [_number(row[key]) for row in whole] for key in (whole[0] if whole else ())}
 
 
 def _number(cell: str | None) -> float:
     try:
-        return float(cell or "nan")
+        number = float(cell or "nan")
     except ValueError:
         return math.nan
+    return number if math.isfinite(number) else math.nan
 
 
 def _json(file: Path) -> dict[str, Any]:
     try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
+        return read_json(file)
+    except (OSError, *BROKEN):
         return {}
-    return found if isinstance(found, dict) else {}
 
 
 def _diagnoses(run: Run) -> None:

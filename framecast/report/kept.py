@@ -77,6 +77,15 @@ def sheet(film: np.ndarray) -> Image.Image:
     return Image.fromarray(picture)
 
 
+def is_sheet(file: Path) -> bool:
+    """Whether a file is there, and a WebP picture."""
+    if not file.is_file():
+        return False
+    with file.open("rb") as begin:
+        head = begin.read(12)
+    return head[:4] == b"RIFF" and head[8:] == b"WEBP"
+
+
 def unfold(picture: np.ndarray, frames: int, columns: int, size: tuple[int, int]) -> np.ndarray:
     """The film (T, H, W, 3) of a sheet."""
     height, width = size

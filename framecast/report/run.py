@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from framecast.evaluate import Result, evaluate
+from framecast.reading import reading
 from framecast.report.figures import psnr_figure, training_figure
 from framecast.report.film import write_film
 from framecast.report.panels import error_picture, side_by_side
@@ -48,12 +50,17 @@ def pictures(condition: np.ndarray | None, frames: int) -> np.ndarray | None:
 
 
 def training_figures(run: Path) -> None:
-    """training.png from metrics.csv, where there are rows."""
-    if (run / "metrics.csv").is_file():
-        with open(run / "metrics.csv", newline="") as file:
+    """training.png from metrics.csv, where there are rows; what is not readable of them is told, and no more."""
+    metrics = run / "metrics.csv"
+    if not metrics.is_file():
+        return
+    try:
+        with reading(metrics, "training.png is not drawn; the run itself is whole."), open(metrics, newline="") as file:
             rows = list(csv.DictReader(file))
-        if rows:
-            training_figure(run / "training.png", rows, title=run.name)
+            if rows:
+                training_figure(run / "training.png", rows, title=run.name)
+    except ValueError as error:
+        print(error, file=sys.stderr)
 
 
 def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
@@ -70,8 +77,8 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
     """
     made = []
     main = [who for who in result.scores if not who.startswith("copy ") and not who.endswith("(mean)")]
-    for i, name in enumerate(result.names[:films]):
-        safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+    names = _file_names(result.names[:films])
+    for i, (name, safe) in enumerate(zip(result.names, names, strict=False)):
         predicted = {who: result.scores[who][i].frames for who in main}
         if result.samples > 1:
             predicted = {k: v for who in main for k, v in _futures(result, who, i, name=len(main) > 1).items()}
@@ -84,6 +91,12 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
         curves = {who: scored[i].curve() for who, scored in result.scores.items()}
         made.append(psnr_figure(out / f"psnr-{safe}.png", curves, f"PSNR of each predicted frame, episode {name}", fps))
     return made
+
+
+def _file_names(names: list[str]) -> list[str]:
+    """Names of episodes as parts of files' names: letters, numbers, - and _, not too long, each another one."""
+    safe = ["".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:80] for name in names]
+    return [name if safe.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(safe)]
 
 
 def _futures(result: Result, who: str, i: int, name: bool) -> dict[str, np.ndarray]:

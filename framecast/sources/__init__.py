@@ -10,11 +10,11 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from itertools import groupby
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
-from framecast.values import Episode, Spec
+from framecast.values import Episode, Spec, class_of, nearest
 
 SPLITS = ("train", "val", "test")
 
@@ -34,7 +34,13 @@ class Part:
 
 
 class Source(ABC):
-    """Where recordings come from. A new source is one new file with one subclass; nothing needs to be registered."""
+    """Where recordings come from. A new source is one new file with one subclass; nothing needs to be registered.
+
+    Class attributes:
+        example: a `framecast pack` line for the help.
+    """
+
+    example: ClassVar[str]
 
     @abstractmethod
     def spec(self) -> Spec:
@@ -69,10 +75,16 @@ def available() -> list[str]:
 
 
 def find(name: str) -> type[Source]:
-    """The source class in the file of that name."""
-    module = importlib.import_module(f"{__name__}.{name}")
-    classes = [v for v in vars(module).values() if isinstance(v, type) and issubclass(v, Source)]
-    return next(c for c in classes if c.__module__ == module.__name__)
+    """The source class in the file of that name.
+
+    Raises:
+        ValueError: there is no such source; the message has those there are, and the nearest.
+    """
+    if name not in available():
+        raise ValueError(
+            f"There is no source {name!r}.{nearest(name, available())} There are: {', '.join(available())}."
+        )
+    return class_of(importlib.import_module(f"{__name__}.{name}"), Source)
 
 
 def files_in(root: str | Path, pattern: str) -> list[Path]:

@@ -37,6 +37,8 @@ class Bair(Source):
             their names by commas. Left out: the last 256, at most a tenth.
     """
 
+    example = "framecast pack bair data/softmotion30_44k --camera aux1 --condition both --out stores/bair"
+
     def __init__(
         self,
         root: str,

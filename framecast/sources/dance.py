@@ -31,6 +31,8 @@ class Dance(Source):
         fps: frames a second of the recordings, at which films are played (the course's: 30).
     """
 
+    example = "framecast pack dance data/dance --out stores/dance"
+
     def __init__(self, root: str, size: str = "32x64", fps: float = 30.0) -> None:
         self.root = Path(root)
         self.height, self.width = size_of(size) or (32, 64)

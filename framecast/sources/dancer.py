@@ -95,6 +95,8 @@ class Dancer(Source):
         size: height x width of frames and labels.
     """
 
+    example = "framecast pack dancer --train 3000 --out stores/dancer"
+
     def __init__(self, train: int = 23410, val: int = 630, test: int = 5, seed: int = 0, size: str = "32x64"):
         for name, value in (("train", train), ("val", val), ("test", test), ("seed", seed)):
             if value < 0:

@@ -38,6 +38,8 @@ class Digits(Source):
         digits: how many there are in a frame.
     """
 
+    example = "framecast pack digits --train 2000 --out stores/digits"
+
     def __init__(
         self,
         train: int = 2000,

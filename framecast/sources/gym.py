@@ -48,6 +48,8 @@ class Gym(Source):
         size: height x width to which frames are reduced, with an antialiasing filter.
     """
 
+    example = "framecast pack gym pusht --policy scripted --out stores/pusht"
+
     def __init__(
         self,
         env: str,

@@ -31,6 +31,8 @@ class Kth(Source):
             decoded, by decoding every film once more; for films whose header is wrong.
     """
 
+    example = "framecast pack kth data/kth --size 64 --out stores/kth"
+
     def __init__(self, root: str, size: int = 64, count: str = "header") -> None:
         if size not in SIZES:
             raise ValueError(f"--size is {size}; films of KTH are read at {' or '.join(map(str, SIZES))}.")

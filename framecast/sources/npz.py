@@ -35,6 +35,8 @@ class Npz(Source):
         fps: frames a second of the recordings, at which films are played.
     """
 
+    example = "framecast pack npz data/metaworld --frames observation --channels 6:9 --axes TCHW --out stores/metaworld"
+
     def __init__(
         self,
         root: str,

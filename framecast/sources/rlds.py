@@ -32,6 +32,8 @@ class Rlds(Source):
         fps: frames a second of the recordings, at which films are played.
     """
 
+    example = "framecast pack rlds data/bridge --camera image_0 --condition action --out stores/bridge"
+
     def __init__(
         self,
         root: str,

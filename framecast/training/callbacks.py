@@ -160,7 +160,7 @@ class Log(Callback):
     def row(self, trainer: Trainer, module: TrainingModule, values: dict[str, float]) -> None:
         """Appends one row and hands the values to the loggers."""
         values = {"epoch": module.logged["epoch"], "seconds": round(module.seconds(), 2), **values}
-        new = not self.path.exists()
+        new = not self.path.exists() or not self.path.stat().st_size
         with open(self.path, "a", newline="") as file:
             writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
             if new:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ from typing import Any
 import torch
 
 from framecast.atomic import write_json
+from framecast.reading import BROKEN, read_json
 
 FILE = "cost.json"
 
@@ -17,10 +17,11 @@ FILE = "cost.json"
 def read(folder: Path) -> dict[str, Any]:
     """What the parts of a run before a resume have cost; nothing where there is no readable file."""
     try:
-        found = json.loads((folder / FILE).read_text())
-    except (OSError, ValueError):
+        found = read_json(folder / FILE)
+    except (OSError, *BROKEN):
         return {}
-    return found if isinstance(found, dict) else {}
+    numbers = (value for key, value in found.items() if key != "state")
+    return found if all(isinstance(n, int | float) and n >= 0 for n in numbers) else {}
 
 
 def write(folder: Path, before: dict[str, Any], seconds: float, step: int, state: str) -> None:
