@@ -81,22 +81,27 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
     """
     path = locate(run)
     data = read(path)
-    if OWN in data:
-        made = _hyper_parameters(path, data)
-        name, settings, step = made["model"], made["settings"], int(data.get("global_step", 0))
-        try:
-            model = models.build(Spec.from_dict(made["spec"]), name, made["config"])
-        except (KeyError, TypeError, AttributeError) as error:
-            raise ValueError(f"{path} does not say what its model is ({error!r}). Use an earlier one.") from None
-        weights = {k.removeprefix("model."): v for k, v in data["state_dict"].items() if k.startswith("model.")}
-    else:
-        name, settings, step, weights = "pose_cvae", {}, 0, data["state_dict"]
-        spec = Spec(*size, 3, Condition("picture", 3))
-        model = models.build(spec, name, course_config(path, weights))
+    try:
+        made = _own(path, data) if OWN in data else _of_the_course(path, data["state_dict"], size)
+    except (LookupError, TypeError, AttributeError, ArithmeticError) as error:
+        raise ValueError(f"{path} does not say what its model is ({error!r}). Use an earlier one.") from None
+    made.model = channels_last(made.model.to(device)).eval()
+    return made
+
+
+def _own(path: Path, data: dict[str, Any]) -> Loaded:
+    made = _hyper_parameters(path, data)
+    name, settings = made["model"], dict(made["settings"])
+    model = models.build(Spec.from_dict(made["spec"]), name, made["config"])
     model.anchored = bool(settings.get("anchored", False))
+    fit(model, {k.removeprefix("model."): v for k, v in data["state_dict"].items() if k.startswith("model.")}, path)
+    return Loaded(model, name, settings, int(data.get("global_step", 0)))
+
+
+def _of_the_course(path: Path, weights: dict[str, Any], size: tuple[int, int]) -> Loaded:
+    model = models.build(Spec(*size, 3, Condition("picture", 3)), "pose_cvae", course_config(path, weights))
     fit(model, weights, path)
-    model = channels_last(model.to(device)).eval()
-    return Loaded(model, name, settings, step)
+    return Loaded(model, "pose_cvae", {}, 0)
 
 
 def check_same(path: str | Path, made: Mapping[str, Any]) -> None:
@@ -166,6 +171,6 @@ def course_config(path: str | Path, weights: dict[str, Any]) -> dict[str, int]:
         latent = weights["Gaussian_Predictor.6.weight"].shape[0] // 2
         fused = weights["Decoder_Fusion.5.weight"].shape[0]
         label = weights["label_transformation.1.weight"].shape[0] * 2
-    except (KeyError, AttributeError):
+    except (LookupError, AttributeError, TypeError):
         raise ValueError(f"{path} holds neither a framecast model nor the course's network.") from None
     return {"F_dim": features, "L_dim": label, "N_dim": latent, "D_out_dim": fused}

@@ -68,6 +68,15 @@ def test_a_checkpoint_of_another_model_or_program(dances: Store, tmp_path: Path)
         torch.save({**data, "hyper_parameters": made}, path)
         with pytest.raises(ValueError, match=r"last\.ckpt"):
             checkpoint.load(path)
+    settings_lost = {"hyper_parameters": {**data["hyper_parameters"], "settings": 3}}
+    for changed in ({"state_dict": None}, {"state_dict": {3: torch.zeros(1)}}, settings_lost):
+        torch.save({**data, **changed}, path)
+        with pytest.raises(ValueError, match=r"last\.ckpt does not say what its model is \(.*\)\. Use an earlier one"):
+            checkpoint.load(path)
+    for weights in (None, {"frame_transformation.6.weight": torch.tensor(1.0)}):
+        torch.save({"state_dict": weights}, path)
+        with pytest.raises(ValueError, match="neither a framecast model nor the course's network"):
+            checkpoint.load(path)
     torch.save({"state_dict": {"weight": torch.zeros(1)}}, path)
     with pytest.raises(ValueError, match="neither a framecast model nor the course's network"):
         checkpoint.load(path)

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from types import ModuleType
 
+import numpy as np
+import packs
 import pytest
+from recordings import moving_square
 
+from framecast import packing
+from framecast.report.film import write_film
 from framecast.sources import Source, available, find, split_of
 from framecast.sources._pictures import resized, squeezed
 from framecast.sources.dance import Dance
@@ -72,3 +79,21 @@ def test_a_lost_aspect_ratio_is_told(found: tuple[int, int], size: tuple[int, in
 )
 def test_an_aspect_ratio_is_kept_but_for_rounding(found: tuple[int, int], size: tuple[int, int]):
     assert not squeezed(found, size) and resized([found], size) == {}
+
+
+def test_the_documentations_source_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    (code,) = re.findall(r'```python\n("""GIFs.*?)```', page, re.S)
+    module = ModuleType("gifs")
+    exec(code, vars(module))
+    module.Gifs.__module__ = "gifs"
+    gifs = class_of(module, Source)
+    films = [moving_square(n, 64, 64) for n in (5, 4)]
+    for name, film in zip(("a", "b"), films, strict=True):
+        write_film(tmp_path / "gifs" / f"{name}.gif", film)
+    monkeypatch.setattr(packing, "find", lambda name: gifs)
+    monkeypatch.setattr(packing, "ProcessPoolExecutor", packs.Inline)
+    store = packing.pack("gifs", {"root": str(tmp_path / "gifs")}, tmp_path / "store")
+    assert {split: [e.name for e in found] for split, found in store.entries.items()} == {"train": ["a"], "val": ["b"]}
+    for split, film in zip(("train", "val"), films, strict=True):
+        assert np.array_equal(store.episode(split, 0).frames, film)
