@@ -7,8 +7,12 @@ from __future__ import annotations
 
 import inspect
 import io
+import os
 import pickle
 import re
+import subprocess
+import sys
+import zlib
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -219,6 +223,31 @@ def test_source_parts_join_to_the_same_episodes(written: tuple[type[Source], Opt
             assert np.array_equal(frames, other)
             assert (condition is None) == (known is None)
             assert condition is None or np.array_equal(condition, known)
+
+
+def _told(kind: type[Source], options: Options) -> str:
+    """What it reads, a line an episode."""
+    source, lines = kind(**options), []
+    for split in SPLITS:
+        for e in source.episodes(split):
+            sums = [zlib.crc32(np.ascontiguousarray(x).tobytes()) for x in (e.frames, e.condition) if x is not None]
+            lines.append(f"{split} {e.name} {sums}")
+    return "\n".join(lines)
+
+
+@pytest.mark.slow
+def test_source_is_the_same_in_every_process(written: tuple[type[Source], Options], tmp_path: Path) -> None:
+    """Nothing hangs on the order of a set or on the hash of a text, which differ from process to process."""
+    if written[0].__name__ == "Gym":
+        pytest.skip("the environment of this test is known in this process alone")
+    (tmp_path / "asked").write_bytes(pickle.dumps(written))
+    code = "import pickle, sys, test_contract_sources as t; print(t._told(*pickle.load(open(sys.argv[1], 'rb'))))"
+    found = []
+    for seed in ("1", "2"):
+        known = {"PYTHONHASHSEED": seed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+        command = [sys.executable, "-c", code, str(tmp_path / "asked")]
+        found.append(subprocess.run(command, env={**os.environ, **known}, capture_output=True, text=True, check=True))
+    assert found[0].stdout == found[1].stdout == _told(*written) + "\n"
 
 
 def test_source_has_no_unknown_split(written: tuple[type[Source], Options]) -> None:
