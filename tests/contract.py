@@ -23,7 +23,8 @@ SMALL: dict[str, dict[str, Any]] = {
 KINDS: tuple[Kind, ...] = ("picture", "vector", "none")
 TAKEN = [(name, kind) for name in models.available() for kind in KINDS if kind in models.find(name).takes]
 REFUSED = [(name, kind) for name in models.available() for kind in KINDS if kind not in models.find(name).takes]
-every_model = pytest.mark.parametrize(("name", "kind"), TAKEN)
+# Large and with little of their own beside the model's other kinds: in the slow suite.
+RARE = {("pose_cvae", "vector"), ("svg", "none")}
 STATISTICS = {"mean": (0.5, -1.0, 0.0), "std": (2.0, 0.5, 1.0)}
 
 
@@ -38,7 +39,15 @@ def spec_of(kind: Kind, height: int = 16, width: int = 24, channels: int = 3) ->
 
 
 LEARNING = [(n, k) for n, k in TAKEN if list(models.build(spec_of(k), n, SMALL.get(n, {})).parameters())]
-every_learning_model = pytest.mark.parametrize(("name", "kind"), LEARNING)
+
+
+def every(pairs: list[tuple[str, Kind]]) -> pytest.MarkDecorator:
+    """A test for each model and kind of condition."""
+    cases = [pytest.param(*pair, marks=pytest.mark.slow) if pair in RARE else pair for pair in pairs]
+    return pytest.mark.parametrize(("name", "kind"), cases)
+
+
+every_model, every_learning_model = every(TAKEN), every(LEARNING)
 
 
 def weighted(name: str, spec: Spec, seed: int) -> Model:

@@ -90,8 +90,7 @@ def test_other_conditions_are_refused_in_words(name: str, kind: Kind) -> None:
 
 
 @every_model
-@pytest.mark.parametrize("size", [(32, 32, 3), (30, 50, 1)])
-@pytest.mark.parametrize("clips", [1, 2])
+@pytest.mark.parametrize(("size", "clips"), [((32, 32, 3), 2), ((30, 50, 1), 1)])
 def test_shapes(name: str, kind: Kind, size: tuple[int, int, int], clips: int) -> None:
     height, width, channels = size
     try:

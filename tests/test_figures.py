@@ -204,8 +204,7 @@ def test_strip_holds_the_frames_asked_for(tmp_path: Path) -> None:
         strip(tmp_path / "strip.png", {"a": moving_square(3), "b": moving_square(3, 16, 16)}, [1])
 
 
-@pytest.mark.parametrize("n", [1, 3, 12])
-@pytest.mark.parametrize("kind", ["picture", "grey picture", "vector", "none"])
+@pytest.mark.parametrize(("n", "kind"), [(1, "vector"), (3, "picture"), (2, "grey picture"), (12, "none")])
 def test_contact_sheet(tmp_path: Path, n: int, kind: str) -> None:
     frames = moving_square(n)
     vectors = np.linspace(-1, 1, n * 7).reshape(n, 7)

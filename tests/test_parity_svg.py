@@ -73,7 +73,7 @@ def paired(case: dict[str, Any]) -> Pair:
     return ours.eval(), theirs.eval()
 
 
-SLOW = pytest.mark.slow  # mixed forcing walks where free running does; VGG has six times the work of DCGAN
+SLOW = pytest.mark.slow  # mixed forcing is forced here, free there; VGG has six times the work of DCGAN
 
 
 @pytest.fixture(
@@ -100,7 +100,11 @@ def test_parameters() -> None:
 
 @pytest.mark.parametrize(
     "forced",
-    [pytest.param(True, id="forced"), pytest.param(None, id="mixed"), pytest.param(False, id="free", marks=SLOW)],
+    [
+        pytest.param(True, id="forced", marks=SLOW),
+        pytest.param(None, id="mixed"),
+        pytest.param(False, id="free", marks=SLOW),
+    ],
 )
 def test_loss_and_frames(pair: Pair, forced: bool | None) -> None:
     ours, theirs = pair
