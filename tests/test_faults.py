@@ -17,6 +17,7 @@ FAULTS = {
     "pack dancer --trian 3 --out x": (2, "Did you mean '--train'?"),
     "info nowhere": (1, "nowhere does not exist"),
     "train --data {dances} --out x --stepz 3": (2, "Did you mean '--steps'?"),
+    "train --data {dances} --out x --step 3": (2, "there is no option --step. Did you mean '--steps'?"),
     "train --data {dances} --out x --steps three": (2, "--steps takes a whole number"),
     "train --data {dances} --out x --steps 3 --optim Adm": (2, "Did you mean 'Adam'?"),
     "train --data {dances} --out x --steps 3 --model anchr": (1, "Did you mean 'anchor'?"),

@@ -117,7 +117,9 @@ def test_other_data_have_other_steps() -> None:
         check_steps(start, Calendar(6, 2, 1), options())
 
 
-def test_going_on_with_other_flags_says_which_and_keeps_both(trained: Path, tmp_path: Path) -> None:
+def test_going_on_with_other_flags_says_which_and_keeps_both(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     had = record.read(trained)
     given = ["--DR", had["DR"], "--save_root", str(trained), *SMALL, *SHORT, *FAST]
     o = options(*given, "--num_epoch", "4", "--lr", "0.0005", "--kl_anneal_type", "None")
@@ -135,6 +137,11 @@ def test_going_on_with_other_flags_says_which_and_keeps_both(trained: Path, tmp_
     program, *again = found["go_on"].removeprefix("python ").split()
     assert program == "Trainer.py" and again[-1] == str(tmp_path / "checkpoints" / "last.ckpt")
     assert {**vars(options(*again)), "ckpt_path": None} == vars(o)
+    (tmp_path / "lab.yaml").write_text("lr: [")
+    record.write(o, tmp_path, settings_of(o, calendar, start), calendar, start.steps)
+    assert (tmp_path / "lab.damaged").read_text() == "lr: ["
+    assert "lab.yaml is not readable; it is kept as lab.damaged" in capsys.readouterr().out
+    assert record.read(tmp_path)["lr"] == 0.0005
 
 
 def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:

@@ -27,6 +27,7 @@ class Parser(ArgumentParser):
             description=what,
             epilog=f"example: {example}",
             exit_on_error=True,
+            allow_abbrev=False,
             formatter_class=Help,
         )
         self.example = example

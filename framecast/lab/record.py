@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shlex
 from dataclasses import asdict
 from pathlib import Path
@@ -27,6 +28,11 @@ def write(o: Options, out: Path, settings: Settings, calendar: Calendar, going_o
     """Writes the file; of a run that goes on at a step, what was other before it stays under `earlier`."""
     now = {**vars(o), "made_with": training.provenance()}
     before = read(out) if going_on_at is not None else {}
+    if going_on_at is not None and (out / FILE).is_file() and not before:
+        os.replace(out / FILE, aside := (out / FILE).with_suffix(".damaged"))
+        print(
+            f"{out / FILE} is not readable; it is kept as {aside.name}, and what flags the run had before is not known."
+        )
     earlier = before.get("earlier") or []
     if changed := {key: was for key, (was, _) in changes(before, now).items()}:
         earlier = [*earlier, {"until_step": going_on_at, **changed}]

@@ -143,7 +143,9 @@ def _array(path: Path) -> np.ndarray:
     except FileNotFoundError:
         raise
     except (ValueError, OSError, EOFError, zipfile.BadZipFile) as error:
-        raise ValueError(f"{path} is not a readable {path.suffix} ({error}). Copy or write it again.") from None
+        # numpy's own words advise to trust the file.
+        why = "no array, or one of Python's objects, which are not read" if "pickle" in str(error) else error
+        raise ValueError(f"{path} is not a readable {path.suffix} ({why}). Copy or write it again.") from None
     if len(arrays) != 1:
         keys = ", ".join(arrays) or "none"
         raise ValueError(f"{path} holds {len(arrays)} arrays ({keys}). Give a file with one, or a .npy.")
