@@ -11,6 +11,14 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+try:
+    import fcntl
+except ImportError:  # not a Unix: two processes are not kept apart
+    fcntl = None
+
+MARK = ".framecast-"  # in the names of scratch folders
+OLDER = "older"  # in a scratch folder: what is being replaced
+
 
 def check_free(path: Path, instead: str = "Give another --out, or remove it.") -> None:
     """Raises FileExistsError where something is there already, but for an empty folder."""
@@ -25,47 +33,57 @@ def held(folder: Path) -> Iterator[None]:
     Raises:
         FileExistsError: another one does.
     """
+    handle = os.open(folder, os.O_RDONLY) if fcntl else None
     try:
-        import fcntl
-    except ImportError:  # Windows
-        yield
-        return
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
+        if handle is not None and _locked(handle) is False:
             raise FileExistsError(
                 f"Another process is at work in {folder}. Wait for its end, or stop it, and give the command again."
-            ) from error
-        except OSError:  # a file system that cannot
-            pass
+            )
         yield
     finally:
-        os.close(handle)
+        if handle is not None:
+            os.close(handle)
+
+
+def _locked(handle: int) -> bool | None:
+    """Whether this process has it now; None on a file system that has no locks."""
+    assert fcntl is not None
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:
+        return None
+    return True
 
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
     """A name beside `path` to write a file or folder to; it takes the place of `path` when the block ends well."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as scratch:
+    scratch_folder = tempfile.TemporaryDirectory(prefix=f".{path.name}{MARK}", dir=path.parent)
+    with scratch_folder as scratch, held(Path(scratch)):
         partial = Path(scratch) / path.name
         yield partial
         for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
             with file.open("rb+") as handle:
                 os.fsync(handle.fileno())
         if partial.is_dir() and path.is_dir():
-            os.replace(path, Path(scratch) / "older")  # a folder that is not empty cannot be replaced in one move
+            os.replace(path, Path(scratch) / OLDER)  # a folder that is not empty cannot be replaced in one move
         os.replace(partial, path)
 
 
 def sweep(folder: Path) -> None:
-    """Removes what a killed process left half-written anywhere in a folder that is `held`."""
-    for left in sorted(folder.rglob(".*.????????")):
-        # Named and filled as `replacing` does it; what it had moved away before it was killed is kept.
-        if left.is_dir() and not left.is_symlink() and {inside.name for inside in left.iterdir()} <= {left.name[1:-9]}:
-            shutil.rmtree(left)
+    """Removes what killed processes left half-written anywhere in a folder: scratch of `replacing` that none holds."""
+    for left in sorted(folder.rglob(f".*{MARK}????????")) if fcntl else []:
+        if left.is_symlink() or not left.is_dir() or (left / OLDER).exists():
+            continue  # what was moved away before the process was killed is kept
+        handle = os.open(left, os.O_RDONLY)
+        try:
+            if _locked(handle):
+                shutil.rmtree(left)
+        finally:
+            os.close(handle)
 
 
 def write_json(path: Path, data: Any) -> None:

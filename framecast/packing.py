@@ -159,7 +159,7 @@ def _take_up(task: _Task, journal: Journal, tell: Callable[[str], None]) -> None
     record, wanted = task.partial / "pack.json", json.loads(json.dumps(task.record()))
     try:
         found = json.loads(record.read_text())
-        whole = isinstance(found, dict) and _sizes(task.root) == found.pop("sizes")
+        whole = isinstance(found, dict) and found.pop("sizes", sizes := _sizes(task.root)) == sizes
     except (OSError, *BROKEN):
         found, whole = {}, False  # killed before the files were made, or after they were moved away; or damaged
     if whole and found == wanted:
@@ -217,6 +217,10 @@ def _check_plan(source: str, split: str, parts: list[Part]) -> None:
     for before, part in zip([None, *parts], parts, strict=False):
         new = before is None or part.episode != before.episode
         if new and part.episode in seen:
+            raise ValueError(
+                f"The source {source} has two episodes {part.episode!r} in {split}: each has its own name."
+            )
+        if not new and part.start == 0:
             raise ValueError(
                 f"The source {source} has two episodes {part.episode!r} in {split}: each has its own name."
             )

@@ -14,15 +14,15 @@ BROKEN = (ValueError, LookupError, TypeError, AttributeError, ArithmeticError, R
 
 
 @contextmanager
-def reading(path: Path, advice: str) -> Iterator[None]:
-    """What fails in the block is the file's fault: ValueError with its name, why, and what to do."""
+def reading(path: Path, advice: str, what: str = "is damaged") -> Iterator[None]:
+    """What fails in the block is the file's fault: ValueError with its name, what it is, why, and what to do."""
     try:
         yield
     except BROKEN as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else " ".join(str(error).split())
         if isinstance(error, KeyError):
             why = f"it has no {why}"
-        raise ValueError(f"{path} is damaged ({why or type(error).__name__}). {advice}") from error
+        raise ValueError(f"{path} {what} ({why or type(error).__name__}). {advice}") from error
 
 
 def read_json(path: Path) -> dict[str, Any]:

@@ -80,7 +80,7 @@ class Spec:
         if any(type(n) is not int or n < 1 for n in (self.height, self.width)) or self.channels not in (1, 3):
             raise ValueError(
                 f"frames of {self.height!r} x {self.width!r} (H x W) pixels and {self.channels!r} channels: sides are "
-                f"whole numbers of 1 or more, channels 1 or 3"
+                f"whole numbers (int) of 1 or more, channels 1 or 3"
             )
         if not 0 < self.fps < inf:
             raise ValueError(f"{self.fps!r} frames a second: a rate is above 0")

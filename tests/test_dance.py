@@ -97,6 +97,11 @@ def test_several_clips_lie_in_folders(dance: Path):
         source.parts("val")
 
 
+def test_folders_of_other_programs_are_no_clips(dance: Path):
+    (dance / "train/train_img/@eaDir").mkdir()
+    assert [part.episode for part in Dance(str(dance)).parts("train")] == ["train"]
+
+
 def test_dance_root_without_splits_shows_the_layout(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="(?s)neither train, val nor test.*train/train_img"):
         Dance(str(tmp_path))

@@ -85,12 +85,15 @@ def test_one_clear_error(
         ("batch_size:", "batch_size has no value in a recipe or config file"),
         ("optim: ", "optim has no value"),
         ("lr: {}", "lr in a recipe or config file holds a value"),
-        ("lr: 0.1\nsteps: 3\nlr: 0.2", "mine.yaml is damaged ('lr' stands there twice, the second time on line 3). It"),
+        (
+            "lr: 0.1\nsteps: 3\nlr: 0.2",
+            "mine.yaml cannot be read ('lr' stands there twice, the second time on line 3). It",
+        ),
         ("anchor: {latent: 1, latent: 2}", "'latent' stands there twice, the second time on line 1"),
         ("3: 4", "There is no setting 3 in a recipe"),
-        ("- 3", "mine.yaml is damaged (it should hold names and values, not a list)"),
-        ("[" * 5000, "mine.yaml is damaged (nested too deeply)"),
-        ("lr: !!python/object/apply:os.getcwd []", "mine.yaml is damaged (no readable YAML: could not determine"),
+        ("- 3", "mine.yaml cannot be read (it should hold names and values, not a list)"),
+        ("[" * 5000, "mine.yaml cannot be read (nested too deeply)"),
+        ("lr: !!python/object/apply:os.getcwd []", "mine.yaml cannot be read (no readable YAML: could not determine"),
     ],
 )
 def test_words_in_a_config_file_are_checked(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -210,6 +211,19 @@ def test_damaged_packing_starts_anew_and_says_so(packed: Path, tmp_path: Path, n
     assert again(packed, tmp_path / "store") == [
         f"What is kept in {tmp_path / '.store.partial'} is damaged: packing starts anew."
     ]
+    assert identical(tmp_path / "store", packed / "store")
+
+
+@pytest.mark.usefixtures("inline")
+def test_what_an_earlier_version_began_goes_on(packed: Path, tmp_path: Path) -> None:
+    """Its record had no sizes."""
+    break_off(packed, tmp_path / "store", 12)
+    record = tmp_path / ".store.partial/pack.json"
+    record.write_text(
+        json.dumps({key: value for key, value in json.loads(record.read_text()).items() if key != "sizes"})
+    )
+    (told,) = again(packed, tmp_path / "store")
+    assert told.startswith("Going on at ")
     assert identical(tmp_path / "store", packed / "store")
 
 

@@ -277,7 +277,8 @@ def test_what_a_source_reads_is_what_it_listed(
     ("parts", "words"),
     [
         ([("a", 0, 3, 3), ("b", 0, 3, 3), ("a", 0, 3, 3)], "The source odd has two episodes 'a' in train"),
-        ([("a", 0, 3, 3), ("a", 0, 3, 3)], "episode 'a' with a part 0 to 3 after 3: parts follow on one another"),
+        ([("a", 0, 3, 3), ("a", 0, 3, 3)], "The source odd has two episodes 'a' in train"),
+        ([("a", 0, 3, 3), ("a", 2, 5, 3)], "episode 'a' with a part 2 to 5 after 3: parts follow on one another"),
         ([("a", 1, 4, 3)], "episode 'a' with a part 1 to 4 after 0"),
         ([("a", 0, 0, 0)], "episode 'a' with a part 0 to 0 after 0"),
         ([("a", 0, 3, 4)], "episode 'a' with 4 given frames among 3"),

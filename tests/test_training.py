@@ -17,7 +17,7 @@ from fits import SMALL, fit, settings
 from lightning.pytorch import Callback
 
 from framecast import checkpoint, models, rollout
-from framecast.atomic import held
+from framecast.atomic import held, replacing
 from framecast.store import Store
 from framecast.training import run
 
@@ -201,13 +201,20 @@ def test_one_process_at_a_time_trains_into_a_folder(dances: Store, tmp_path: Pat
 
 
 def test_what_a_killed_process_left_is_swept_away(dances: Store, tmp_path: Path) -> None:
-    places = [tmp_path / "run" / name for name in (".config.yaml.a_9x8b7c", "checkpoints/.last.ckpt.abcdefgh")]
-    kept = [tmp_path / "run" / name for name in (".own.settings", "samples/.film.abcdefgh")]
-    for folder, inside in zip([*places, *kept], ("config.yaml", "last.ckpt", "settings", "older"), strict=True):
+    """But not what is another's, is being written, or had been moved away."""
+    mark, run = ".framecast-abcdefgh", tmp_path / "run"
+    places = [run / f".config.yaml{mark}", run / f"checkpoints/.last.ckpt{mark}", run / f"samples/.film.gif{mark}"]
+    kept = [run / ".todo.20261122", run / f"samples/.film{mark}"]
+    for folder, inside in zip(
+        [*places, *kept], ("config.yaml", "last.ckpt", "frames.raw", "todo", "older"), strict=True
+    ):
         folder.mkdir(parents=True)
         (folder / inside).write_text("half")
-    fit(dances, "anchor", tmp_path / "run", settings(steps=1))
-    assert [folder.exists() for folder in [*places, *kept]] == [False, False, True, True]
+    with replacing(run / "film.mp4") as partial:
+        partial.write_text("being written")
+        fit(dances, "anchor", run, settings(steps=1))
+    assert (run / "film.mp4").read_text() == "being written"
+    assert [folder.exists() for folder in [*places, *kept]] == [False, False, False, True, True]
 
 
 def test_nan_stops_names_the_step_and_keeps_the_batch(dances: Store, tmp_path: Path) -> None:

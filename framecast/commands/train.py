@@ -139,7 +139,7 @@ def load_recipe(name: str) -> dict[str, Any]:
 
 def read_config(path: Path) -> dict[str, Any]:
     """A YAML file of options. Raises ValueError where it is none."""
-    with reading(path, "It holds `option: value` lines, each option once."):
+    with reading(path, "It holds `option: value` lines, each option once.", "cannot be read"):
         values = read_yaml(path)
     return {key: value for key, value in values.items() if key != "made_with"}
 
@@ -162,7 +162,8 @@ def resume(out: Path) -> int:
     if (lab := out / "lab.yaml").is_file() and not (out / training.CONFIG).is_file():
         again = read_config(lab).get("go_on") or "Trainer.py with the flags of lab.yaml, and --ckpt_path"
         raise ValueError(f"{out} is a run of the course's Trainer.py, which goes on by itself: {again}")
-    if not (out / training.CONFIG).is_file():
+    file = out / training.CONFIG
+    if not file.is_file():
         raise FileNotFoundError(
             f"{out} is no run folder: it has no {training.CONFIG}. Give the --out of an earlier run."
         )
@@ -170,12 +171,11 @@ def resume(out: Path) -> int:
         raise FileNotFoundError(
             f"{out} has no checkpoints/last.ckpt yet, so there is nothing to resume. Remove it and train anew."
         )
-    values = read_config(out / training.CONFIG)
+    values = read_config(file)
     for key in ("model", "data"):
         if key not in values:
-            raise ValueError(f"{out / training.CONFIG} has no {key!r}: it is not the whole configuration of a run.")
+            raise ValueError(f"{file} has no {key!r}: it is not the whole configuration of a run.")
     models.find(str(values["model"]))
-    file = out / training.CONFIG
     settings, model, config, data, _ = _split(_with({**values, "out": str(out)}, str(file)).parse([]).as_dict())
     training.check(settings, model)
     before, now = checkpoint.load(out / "checkpoints" / "last.ckpt").settings, dataclasses.asdict(settings)

@@ -98,8 +98,8 @@ def write_film(path: str | Path, frames: Frames, fps: float = 30.0, films: int =
         FileExistsError: a folder with something in it, or a folder where a file is to be.
     """
     path, suffix = check_place(path), check_suffix(path)
-    if not fps > 0:
-        raise ValueError(f"A film plays at more than 0 frames per second; this is {fps!r}.")
+    if not 1000 / GIF_LASTS < fps < math.inf:
+        raise ValueError(f"A film plays at more than {1000 / GIF_LASTS:.3f} frames per second; this is {fps!r}.")
     with replacing(path) as partial:
         if suffix == ".npz":
             _write_npz(partial, _checked(frames), films)

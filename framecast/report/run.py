@@ -95,8 +95,14 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
 
 def _file_names(names: list[str]) -> list[str]:
     """Names of episodes as parts of files' names: letters, numbers, - and _, not too long, each another one."""
-    safe = ["".join(c if c.isalnum() or c in "-_" else "-" for c in name)[:80] for name in names]
-    return [name if safe.count(name) == 1 else f"{name}-{i}" for i, name in enumerate(safe)]
+    found: list[str] = []
+    for i, name in enumerate(names):
+        safe = "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+        safe = safe.encode()[:150].decode(errors="ignore")
+        while safe in found:
+            safe = f"{safe}-{i}"
+        found.append(safe)
+    return found
 
 
 def _futures(result: Result, who: str, i: int, name: bool) -> dict[str, np.ndarray]:

@@ -159,10 +159,10 @@ def _pictures_in(folder: Path) -> list[Path]:
 
 
 def _in_folders(images: Path) -> bool:
-    """Whether a split's pictures are in folders, a sequence each; raises where some are and some are not."""
-    inside = [p for p in images.iterdir() if not p.name.startswith(".")] if images.is_dir() else []
-    folders = sorted(p for p in inside if p.is_dir())
-    pictures = sorted(p for p in inside if p.suffix.lower() == ".png" and not p.is_dir())
+    """Whether a split's pictures are in folders 0, 1, ...; raises where some are and some are not."""
+    inside = sorted(images.iterdir()) if images.is_dir() else []
+    folders = [p for p in inside if p.is_dir() and re.fullmatch("[0-9]+", p.name)]
+    pictures = [p for p in inside if p.suffix.lower() == ".png" and p.name[0] != "." and not p.is_dir()]
     if folders and pictures:
         raise ValueError(
             f"{images} holds pictures ({pictures[0].name}) and folders ({folders[0].name}): it is one sequence or "
