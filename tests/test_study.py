@@ -20,6 +20,7 @@ from framecast import cli, effects, study
 from framecast.atomic import held
 from framecast.commands import study as command
 from framecast.commands import train as command_train
+from framecast.values import Condition, Spec
 
 BASE = {
     "model": "anchor",
@@ -180,6 +181,25 @@ def test_effects_are_taken_seed_by_seed_all_else_equal() -> None:
     assert effects.effects([cell("mse", "none", 10.0), cell("mse", "ramp", 11.0)]) == []
 
 
+@pytest.mark.parametrize(
+    ("base", "words"),
+    [
+        ({"model": "pose_cvae", "pose_cvae": {"N_dim": 2}}, "run: .*N_dim"),
+        ({"model": "svg"}, "run: The model svg takes conditions of kind none, vector; this data has picture"),
+        (
+            {"model": "anchor", "anchor": {"widths": [-5, 8, 8]}},
+            "run: --anchor.widths is a list of numbers of 1 or more",
+        ),
+        ({"model": "anchor", "beta": "-1"}, "run: --beta is 0 or more"),
+    ],
+)
+def test_what_no_run_can_be_made_of_is_told_before_the_first(tmp_path: Path, base: dict[str, Any], words: str) -> None:
+    (planned,) = study.plan({"data": "x", "base": {"steps": 1, **base}}, tmp_path)
+    study.prepare([planned])
+    with pytest.raises(ValueError, match=words):
+        command._check(planned, Spec(16, 16, 3, Condition("picture", 3)))
+
+
 @pytest.mark.slow
 def test_the_shipped_studies_can_be_planned(tmp_path: Path) -> None:
     for file in command.RECIPES.glob("*.yaml"):
@@ -187,7 +207,7 @@ def test_the_shipped_studies_can_be_planned(tmp_path: Path) -> None:
         runs = study.plan(asked, tmp_path)
         study.prepare(runs)
         for planned in runs:
-            command._check(planned)
+            command._check(planned, Spec(16, 32, 3, Condition("picture", 3)))
         assert file.read_text().startswith("# ")
 
 

@@ -46,10 +46,11 @@ def study(file: Path, out: Path, workers: int) -> int:
     out.mkdir(parents=True, exist_ok=True)
     if isinstance(data, dict):
         _pack(data, out / "store")
-    Store(asked["data"]).entries_of(split)
+    store = Store(asked["data"])
+    store.entries_of(split)
     studies.prepare(runs)
     for planned in runs:
-        _check(planned)
+        _check(planned, store.spec)
     print(f"{len(runs)} runs: {', '.join(planned.name for planned in runs)}")
     with bar("runs", unit=" runs") as progress:
         failed = studies.carry_out(runs, split, workers, progress)
@@ -69,11 +70,10 @@ def _pack(data: dict[str, Any], store: Path) -> None:
         pack(options, str(data.get("source")), str(store), None)
 
 
-def _check(planned: Any) -> None:
-    """Every option of a run, before the first one is trained for an hour."""
+def _check(planned: Any, spec: Any) -> None:
+    """Every option of a run, and that its model can be made, before the first one is trained for an hour."""
     from argparse import Namespace
 
-    from framecast import models
     from framecast.commands import train
     from framecast.training import run as training
 
@@ -83,7 +83,7 @@ def _check(planned: Any) -> None:
     try:
         settings, model, config, *_ = train._split(options.as_dict())
         training.check(settings, model)
-        models.check(model, config)
+        training.untrained(spec, model, config, settings)
     except ValueError as error:
         raise ValueError(f"{planned.name}: {error}") from None
 

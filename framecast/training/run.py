@@ -108,8 +108,7 @@ def fit(
         settings.partial,
     )
     torch.manual_seed(settings.seed)  # the weights' beginning
-    spec = store.spec if settings.conditions else replace(store.spec, condition=Condition())
-    module = _module(spec, model, config, settings, len(batches))
+    module = untrained(store.spec, model, config, settings, len(batches))
     if not any(p.requires_grad for p in module.model.parameters()):
         raise ValueError(f"The model {model} has nothing to learn; use it with `framecast evaluate --model {model}`.")
     if resolved is not None:  # only now, so that what is refused leaves no folder
@@ -130,9 +129,12 @@ def fit(
     return keeper
 
 
-def _module(spec: Spec, model: str, config: dict[str, Any], settings: Settings, epoch_length: int) -> TrainingModule:
-    """The untrained module. Raises ValueError where the model cannot be made with these settings."""
+def untrained(
+    spec: Spec, model: str, config: dict[str, Any], settings: Settings, epoch_length: int = 1
+) -> TrainingModule:
+    """What is to be trained on data of that spec. Raises ValueError where no model can be made with these settings."""
     models.check(model, config)
+    spec = spec if settings.conditions else replace(spec, condition=Condition())
     try:
         return TrainingModule(spec.to_dict(), model, config, asdict(settings), epoch_length)
     except (RuntimeError, ArithmeticError, IndexError, TypeError) as error:
