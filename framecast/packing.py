@@ -15,6 +15,7 @@ import errno
 import json
 import multiprocessing
 import os
+import re
 import shutil
 import signal
 import threading
@@ -216,6 +217,10 @@ def _check_plan(source: str, split: str, parts: list[Part]) -> None:
     stop = 0
     for before, part in zip([None, *parts], parts, strict=False):
         new = before is None or part.episode != before.episode
+        if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", part.episode):  # control characters, bytes that are no UTF-8
+            raise ValueError(
+                f"The source {source} has an episode {part.episode!r}: rename its file, to what can be read."
+            )
         if new and part.episode in seen:
             raise ValueError(
                 f"The source {source} has two episodes {part.episode!r} in {split}: each has its own name."
