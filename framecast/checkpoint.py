@@ -90,7 +90,7 @@ def load(run: str | Path, device: str = "cpu", size: tuple[int, int] = (32, 64))
 
 
 def _own(path: Path, data: dict[str, Any]) -> Loaded:
-    made = _hyper_parameters(path, data)
+    made = hyper_parameters(path, data)
     name, settings = made["model"], dict(made["settings"])
     model = models.build(Spec.from_dict(made["spec"]), name, made["config"])
     model.anchored = bool(settings.get("anchored", False))
@@ -114,7 +114,7 @@ def check_same(path: str | Path, made: Mapping[str, Any]) -> None:
     Raises:
         ValueError: see `read`; or it is of another run, and what differs.
     """
-    found = _hyper_parameters(path, read(path))
+    found = hyper_parameters(path, read(path))
     for key, what in (("model", "the model"), ("config", "the model's settings"), ("spec", "the data")):
         if found[key] != made[key]:
             raise ValueError(
@@ -123,7 +123,8 @@ def check_same(path: str | Path, made: Mapping[str, Any]) -> None:
             )
 
 
-def _hyper_parameters(path: str | Path, data: dict[str, Any]) -> dict[str, Any]:
+def hyper_parameters(path: str | Path, data: dict[str, Any]) -> dict[str, Any]:
+    """Of a checkpoint (`read`): spec, model, config and settings of its run. Raises ValueError where it says none."""
     made = data.get(OWN)
     if not isinstance(made, dict) or not {"spec", "model", "config", "settings"} <= set(made):
         raise ValueError(f"{path} was written by another program: its hyper parameters are not framecast's.")

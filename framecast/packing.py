@@ -214,25 +214,21 @@ def _broken_off(task: _Task, journal: Journal, error: BaseException, tell: Calla
 def _check_plan(source: str, split: str, parts: list[Part]) -> None:
     """Raises ValueError where the parts of a split do not join to whole episodes, one after another."""
     seen: set[str] = set()
-    stop = 0
-    for before, part in zip([None, *parts], parts, strict=False):
-        new = before is None or part.episode != before.episode
+    newest, stop = None, 0
+    for part in parts:
         if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", part.episode):  # control characters, bytes that are no UTF-8
             raise ValueError(
                 f"The source {source} has an episode {part.episode!r}: rename its file, to what can be read."
             )
-        if new and part.episode in seen:
+        if part.start == 0 and part.episode in seen:
             raise ValueError(
                 f"The source {source} has two episodes {part.episode!r} in {split}: each has its own name."
             )
-        if not new and part.start == 0:
-            raise ValueError(
-                f"The source {source} has two episodes {part.episode!r} in {split}: each has its own name."
-            )
-        if part.start != (0 if new else stop) or part.stop <= part.start:
+        begin = stop if part.episode == newest else 0
+        if part.start != begin or part.stop <= begin:
             raise ValueError(
                 f"The source {source} lists {split}, episode {part.episode!r} with a part {part.start} to {part.stop} "
-                f"after {0 if new else stop}: parts follow on one another, from 0."
+                f"after {begin}: parts follow on one another, from 0."
             )
         if not 0 <= part.frames <= part.stop - part.start:
             raise ValueError(
@@ -240,7 +236,7 @@ def _check_plan(source: str, split: str, parts: list[Part]) -> None:
                 f"{part.stop - part.start}."
             )
         seen.add(part.episode)
-        stop = part.stop
+        newest, stop = part.episode, part.stop
 
 
 def _layout(parts: list[Part]) -> list[Entry]:

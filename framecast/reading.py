@@ -27,7 +27,7 @@ def reading(path: Path, advice: str, what: str = "is damaged") -> Iterator[None]
 
 def read_json(path: Path) -> dict[str, Any]:
     """A file of one JSON object. Raises ValueError where it is none."""
-    return _mapping(path, json.loads(path.read_text()))
+    return _mapping(json.loads(path.read_text()))
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
@@ -51,14 +51,14 @@ def read_yaml(path: Path) -> dict[str, Any]:
         values = yaml.load(path.read_text(), Loader)
     except yaml.YAMLError as error:
         raise ValueError(f"no readable YAML: {' '.join(str(error).split())}") from None
-    return _mapping(path, {} if values is None else values)
+    return _mapping({} if values is None else values)
 
 
 def _line(node: Any, name: str) -> int:
     return [key.start_mark.line + 1 for key, _ in node.value if key.value == name][1]
 
 
-def _mapping(path: Path, values: Any) -> dict[str, Any]:
+def _mapping(values: Any) -> dict[str, Any]:
     if not isinstance(values, dict):
         raise ValueError(f"it should hold names and values, not a {type(values).__name__}")
     return values

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from difflib import get_close_matches
+from importlib import import_module
 from inspect import isabstract
 from math import inf, isfinite
 from types import ModuleType
@@ -211,6 +212,18 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     """' Did you mean ...?' where a word is close to an allowed one, else nothing."""
     close = get_close_matches(word, list(allowed), n=1, cutoff=0.5)
     return f" Did you mean {close[0]!r}?" if close else ""
+
+
+def find_class(package: str, name: str, names: list[str], base: type[Kin]) -> type[Kin]:
+    """The class in the file of that name in a package.
+
+    Raises:
+        ValueError: it is not among `names`, or no such class is in it; says which there are, and the nearest.
+    """
+    if name not in names:
+        what = base.__name__.lower()
+        raise ValueError(f"There is no {what} {name!r}.{nearest(name, names)} There are: {', '.join(names)}.")
+    return class_of(import_module(f"{package}.{name}"), base)
 
 
 def class_of(module: ModuleType, base: type[Kin]) -> type[Kin]:

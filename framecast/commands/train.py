@@ -178,7 +178,8 @@ def resume(out: Path) -> int:
     models.find(str(values["model"]))
     settings, model, config, data, _ = _split(_with({**values, "out": str(out)}, str(file)).parse([]).as_dict())
     training.check(settings, model)
-    before, now = checkpoint.load(out / "checkpoints" / "last.ckpt").settings, dataclasses.asdict(settings)
+    last = out / "checkpoints" / "last.ckpt"
+    before, now = checkpoint.hyper_parameters(last, checkpoint.read(last))["settings"], dataclasses.asdict(settings)
     if changed := [f"{key} {before[key]} to {now[key]}" for key in now if before.get(key, now[key]) != now[key]]:
         print(f"{file} was changed since the run began: {', '.join(changed)}. It goes on so.", file=sys.stderr)
     return _fit(_store(data), settings, model, config, out, None)

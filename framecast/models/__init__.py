@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from framecast.models.base import Model
-from framecast.values import Spec, class_of, nearest
+from framecast.values import Spec, find_class, nearest
 
 
 def available() -> list[str]:
@@ -22,11 +22,7 @@ def find(name: str) -> type[Model]:
     Raises:
         ValueError: there is no such model; the message has those there are, and the nearest.
     """
-    if name not in available():
-        raise ValueError(
-            f"There is no model {name!r}.{nearest(name, available())} There are: {', '.join(available())}."
-        )
-    return class_of(importlib.import_module(f"{__name__}.{name}"), Model)
+    return find_class(__name__, name, available(), Model)
 
 
 def config_of(name: str) -> type[Any]:

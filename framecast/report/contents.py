@@ -16,8 +16,8 @@ from PIL import Image
 from framecast import compare
 from framecast.metrics.interval import over_videos
 from framecast.report import curves
-from framecast.report import kept as kept_films
 from framecast.report.folders import Run
+from framecast.report.kept import FOLDER, is_sheet
 
 BUDGET = 7_000_000  # bytes of pictures; written as text in a page they become 4/3 of that
 QUALITIES = (None, 92, 75)  # of WebP; None: exact
@@ -160,12 +160,12 @@ class Film:
 
     def files(self) -> dict[str, Path]:
         """Its pictures, beside the results and nowhere else, whatever a results.json from elsewhere says."""
-        folder = self.row.result.file.parent / kept_films.FOLDER
+        folder = self.row.result.file.parent / FOLDER
         return {key: folder / Path(str(self.about[key])).name for key in ("truth", "prediction")}
 
     def there(self) -> bool:
         """Neither picture was removed since."""
-        return all(map(kept_films.is_sheet, self.files().values()))
+        return all(map(is_sheet, self.files().values()))
 
 
 def kept(found: list[Group]) -> list[Film]:

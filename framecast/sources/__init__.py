@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import pkgutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
@@ -14,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from framecast.values import Episode, Spec, class_of, nearest
+from framecast.values import Episode, Spec, find_class
 
 SPLITS = ("train", "val", "test")
 
@@ -40,7 +39,7 @@ class Source(ABC):
         example: a `framecast pack` line for the help.
     """
 
-    example: ClassVar[str]
+    example: ClassVar[str] = "framecast pack SOURCE ROOT --out STORE"
 
     @abstractmethod
     def spec(self) -> Spec:
@@ -80,11 +79,7 @@ def find(name: str) -> type[Source]:
     Raises:
         ValueError: there is no such source; the message has those there are, and the nearest.
     """
-    if name not in available():
-        raise ValueError(
-            f"There is no source {name!r}.{nearest(name, available())} There are: {', '.join(available())}."
-        )
-    return class_of(importlib.import_module(f"{__name__}.{name}"), Source)
+    return find_class(__name__, name, available(), Source)
 
 
 def files_in(root: str | Path, pattern: str) -> list[Path]:
