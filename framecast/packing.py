@@ -15,27 +15,26 @@ import errno
 import json
 import multiprocessing
 import os
-import re
 import shutil
 import signal
 import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from inspect import signature
-from itertools import groupby
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from framecast.journal import Journal, alone, digest, stamp
+from framecast.journal import Journal, alone, stamp
+from framecast.parts import Job, Task, check, layout
 from framecast.reading import BROKEN
 from framecast.sources import SPLITS, Part, Source, find, finite
 from framecast.spread import far_out, standard
-from framecast.store import INDEX, VERSION, Entry, Store, checksum
+from framecast.store import INDEX, Store, checksum
 from framecast.values import Spec
 
 CHUNK = 256  # frames that a worker takes at a time, where parts are short
@@ -80,9 +79,9 @@ def pack(
     if not plan:
         raise ValueError("The source holds no episode.")
     for split, parts in plan.items():
-        _check_plan(source_name, split, parts)
+        check(source_name, split, parts)
     spec = source.spec()
-    task = _Task(out, source_name, options, source.about(), spec, plan)
+    task = Task(out, source_name, options, source.about(), spec, plan)
     with alone(task.partial, f"Another process is packing into {out} now. Wait for it, or give another --out."):
         _absent(out)
         journal = Journal(task.partial / "journal", task.root)
@@ -98,64 +97,12 @@ def pack(
     return Store(out)
 
 
-@dataclass(frozen=True)
-class _Job:
-    """One part, its number, the places where its frames and conditions go, and its rows of condition."""
-
-    root: Path
-    number: int
-    split: str
-    part: Part
-    frame: int
-    condition: int
-    rows: int
-
-    @property
-    def frames(self) -> int:
-        return self.part.stop - self.part.start
-
-
-class _Task:
-    """All that a pack is about: where from, where to, and its jobs."""
-
-    def __init__(
-        self,
-        out: Path,
-        source: str,
-        options: dict[str, Any],
-        about: dict[str, str],
-        spec: Spec,
-        plan: dict[str, list[Part]],
-    ) -> None:
-        self.out, self.partial = out, out.with_name(f".{out.name}.partial")
-        self.root = self.partial / "store"
-        self.source, self.options, self.about, self.spec, self.plan = source, options, about, spec, plan
-        self.jobs: list[_Job] = []
-        for split, parts in plan.items():
-            frame = condition = 0
-            for part in parts:
-                rows = part.stop - part.start if spec.condition.size else 0
-                self.jobs.append(_Job(self.root, len(self.jobs), split, part, frame, condition, rows))
-                frame, condition = frame + part.frames, condition + part.stop - part.start
-        self.frames = sum(job.frames for job in self.jobs)
-
-    def origin(self) -> dict[str, Any]:
-        """Of the index: what says where the store came from."""
-        options = {k: str(v) if isinstance(v, Path) else v for k, v in self.options.items()}
-        return {"version": VERSION, "source": self.source, "options": options, "about": self.about}
-
-    def record(self) -> dict[str, Any]:
-        """What must be the same for a pack to be taken up."""
-        parts = (f"{job.split} {job.frame} {job.condition} {job.part}" for job in self.jobs)
-        return self.origin() | {"spec": self.spec.to_dict(), "parts": digest(parts)}
-
-
 def _absent(out: Path) -> None:
     if out.exists():
         raise FileExistsError(f"{out} exists already. Give another --out, or remove it first.")
 
 
-def _take_up(task: _Task, journal: Journal, tell: Callable[[str], None]) -> None:
+def _take_up(task: Task, journal: Journal, tell: Callable[[str], None]) -> None:
     """Finds what the same pack has finished before, or makes the empty files."""
     record, wanted = task.partial / "pack.json", json.loads(json.dumps(task.record()))
     try:
@@ -199,7 +146,7 @@ def _difference(found: dict[str, Any], wanted: dict[str, Any]) -> str:
     return "the recordings have changed since"
 
 
-def _broken_off(task: _Task, journal: Journal, error: BaseException, tell: Callable[[str], None]) -> None:
+def _broken_off(task: Task, journal: Journal, error: BaseException, tell: Callable[[str], None]) -> None:
     """Keeps what is finished, unless that is nothing or the disk is full."""
     full = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
     if not full:
@@ -209,45 +156,6 @@ def _broken_off(task: _Task, journal: Journal, error: BaseException, tell: Calla
         shutil.rmtree(task.partial, ignore_errors=True)
     else:
         tell(f"{100 * share:.0f} % is kept in {task.partial}: the same command goes on there. Or remove it.")
-
-
-def _check_plan(source: str, split: str, parts: list[Part]) -> None:
-    """Raises ValueError where the parts of a split do not join to whole episodes, one after another."""
-    seen: set[str] = set()
-    newest, stop = None, 0
-    for part in parts:
-        if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", part.episode):  # control characters, bytes that are no UTF-8
-            raise ValueError(
-                f"The source {source} has an episode {part.episode!r}: rename its file, to what can be read."
-            )
-        if part.start == 0 and part.episode in seen:
-            raise ValueError(
-                f"The source {source} has two episodes {part.episode!r} in {split}: each has its own name."
-            )
-        begin = stop if part.episode == newest else 0
-        if part.start != begin or part.stop <= begin:
-            raise ValueError(
-                f"The source {source} lists {split}, episode {part.episode!r} with a part {part.start} to {part.stop} "
-                f"after {begin}: parts follow on one another, from 0."
-            )
-        if not 0 <= part.frames <= part.stop - part.start:
-            raise ValueError(
-                f"The source {source} lists {split}, episode {part.episode!r} with {part.frames} given frames among "
-                f"{part.stop - part.start}."
-            )
-        seen.add(part.episode)
-        newest, stop = part.episode, part.stop
-
-
-def _layout(parts: list[Part]) -> list[Entry]:
-    entries: list[Entry] = []
-    frame = condition = 0
-    for name, group in groupby(parts, key=lambda part: part.episode):
-        pieces = list(group)
-        frames, conditions = sum(p.frames for p in pieces), sum(p.stop - p.start for p in pieces)
-        entries.append(Entry(name, frame, frames, condition, conditions))
-        frame, condition = frame + frames, condition + conditions
-    return entries
 
 
 def _create(root: Path, split: str, parts: list[Part], spec: Spec) -> None:
@@ -289,7 +197,7 @@ def _end_with(sentinel: int) -> None:
     os._exit(1)
 
 
-def _work(job: _Job) -> tuple[int, str]:
+def _work(job: Job) -> tuple[int, str]:
     """Reads a part into its place. Returns its number and the stamp of its files, taken before they were read."""
     assert _source is not None
     mark = stamp(job.part.where)
@@ -324,7 +232,7 @@ def _put(path: Path, first: int, values: np.ndarray, name: str) -> None:
         file.write(values.data)
 
 
-def _fill(task: _Task, journal: Journal, workers: int | None, progress: Callable[[int, int], None] | None) -> None:
+def _fill(task: Task, journal: Journal, workers: int | None, progress: Callable[[int, int], None] | None) -> None:
     """Does the jobs that the journal lacks."""
     jobs = [job for job in task.jobs if job.number not in journal.done]
     done = task.frames - sum(job.frames for job in jobs)
@@ -354,10 +262,10 @@ def _fill(task: _Task, journal: Journal, workers: int | None, progress: Callable
     journal.flush()
 
 
-def _finish(task: _Task) -> None:
+def _finish(task: Task) -> None:
     """Statistics, checksums, and the index last: a folder without one is not a store."""
     root, spec, about = task.root, task.spec, task.about
-    layouts = {split: _layout(parts) for split, parts in task.plan.items()}
+    layouts = {split: layout(parts) for split, parts in task.plan.items()}
     if spec.condition.kind == "vector":
         split = "train" if "train" in task.plan else next(iter(task.plan))
         values = np.load(root / f"{split}.condition.npy", mmap_mode="r")

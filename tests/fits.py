@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from lightning.pytorch import Callback
+
 from framecast import models
 from framecast.store import Store
 from framecast.training import run
@@ -28,3 +30,13 @@ def fit(
         models.config_of(model)(**{k: tuple(v) if isinstance(v, list) else v for k, v in SMALL[model].items()})
     )
     return run.fit(store, asked, model, config, out, resume=resume, quiet=True, extra=extra, **more)
+
+
+class StopAt(Callback):
+    """Ends a run after a step, as a crash would, but for the checkpoint."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    def on_train_batch_end(self, trainer: Any, *_: Any) -> None:
+        trainer.should_stop = trainer.should_stop or trainer.global_step == self.step
