@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 
 from framecast.journal import digest
 from framecast.sources import Part
-from framecast.store import VERSION, Entry
+from framecast.store import UNREADABLE, VERSION, Entry
 from framecast.values import Spec
 
 
@@ -71,7 +70,7 @@ def check(source: str, split: str, parts: list[Part]) -> None:
     seen: set[str] = set()
     newest, stop = None, 0
     for part in parts:
-        if re.search(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]", part.episode):  # control characters, bytes that are no UTF-8
+        if UNREADABLE.search(part.episode):
             raise ValueError(
                 f"The source {source} has an episode {part.episode!r}: rename its file, to what can be read."
             )

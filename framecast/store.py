@@ -9,6 +9,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -22,6 +23,7 @@ from framecast.values import Episode, Spec
 VERSION = 1
 INDEX = "index.json"
 AGAIN = "Pack the store again."
+UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # in names: control characters, bytes that are no UTF-8
 
 
 @dataclass(frozen=True)
@@ -71,8 +73,8 @@ class Store:
         """File -> the shape of its array. Raises ValueError where episodes do not lie one after another."""
         frame = condition = 0
         for e in self.entries[split]:
-            if not isinstance(e.name, str):
-                raise ValueError(f"{split} has an episode called {e.name!r}: names are texts")
+            if not isinstance(e.name, str) or UNREADABLE.search(e.name):
+                raise ValueError(f"{split} has an episode called {e.name!r}: names are texts that can be read")
             if (e.first_frame, e.first_condition) != (frame, condition) or min(e.frames, e.conditions) < 0:
                 raise ValueError(f"{split}, episode {e.name!r} does not begin where the one before it ends")
             frame, condition = e.first_frame + e.frames, e.first_condition + e.conditions

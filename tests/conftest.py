@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib.util
 import json
 import os
+import signal
+import threading
 import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -26,6 +28,9 @@ from framecast.store import Entry, Store
 from framecast.values import Episode, Spec
 
 torch.set_num_threads(1)
+if threading.current_thread() is threading.main_thread():
+    # Where a shell starts the tests in the background Ctrl-C is ignored, and what they start would ignore it too.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 WriteStore = Callable[[Path, Spec, dict[str, Sequence[Episode]]], Store]
 

@@ -138,6 +138,10 @@ def _set(*keys: Any, to: Any) -> Callable[[dict[str, Any]], None]:
         (_set("splits", "train", 1, "first_condition", to=4), "train, episode 'e2' does not begin where"),
         (_set("splits", "train", 0, "frames", to="five"), "index.json is damaged"),
         (_set("splits", "val", 0, "name", to=3), "val has an episode called 3: names are texts"),
+        (
+            _set("splits", "val", 0, "name", to="\x1b[2Jgone"),
+            r"called '\\x1b\[2Jgone': names are texts that can be read",
+        ),
         (_set("files", to={}), r"it has no 'train.frames.npy'"),
         (_set("spec", "fps", to=0), "0 frames a second: a rate is above 0"),
         (_set("spec", "fps", to=float("nan")), "nan frames a second"),
