@@ -117,10 +117,6 @@ class Keeper(Callback):
         )
 
 
-def _keeper(trainer: Trainer) -> Keeper:
-    return next(c for c in trainer.callbacks if isinstance(c, Keeper))  # type: ignore[attr-defined]
-
-
 SHARE = 0.2  # of a run's minutes, for validations
 DENSE = 20  # first steps of a run that all have a row
 
@@ -132,34 +128,21 @@ class Log(Callback):
     the run: schedules that move from epoch to epoch are seen exactly.
     """
 
-    columns: tuple[str, ...] = (
-        "step",
-        "epoch",
-        "seconds",
-        "train/total",
-        "train/reconstruction",
-        "train/mse",
-        "train/psnr",
-        "train/kl",
-    )
-    columns += (
-        "train/kl_weighted",
-        "train/beta",
-        "train/tfr",
-        "train/lr",
-        "val/psnr",
-        "val/ssim",
-        "val/first",
-        "val/last",
+    columns = (
+        *("step", "epoch", "seconds"),
+        *(f"train/{x}" for x in ("total", "reconstruction", "mse", "psnr", "kl", "kl_weighted", "beta", "tfr", "lr")),
+        *(f"val/{x}" for x in ("psnr", "ssim", "first", "last")),
     )
 
     def __init__(self, path: Path, every: int) -> None:
         self.path, self.every = path, every
+        self.newest: dict[str, float] = {}  # of all that a row has had, the newest values
         self.waiting = False  # the newest step has no row yet
 
     def row(self, trainer: Trainer, module: TrainingModule, values: dict[str, float]) -> None:
         """Appends one row and hands the values to the loggers."""
         values = {"epoch": module.logged["epoch"], "seconds": round(module.seconds(), 2), **values}
+        self.newest |= values
         new = not self.path.exists() or not self.path.stat().st_size
         with open(self.path, "a", newline="") as file:
             writer = csv.DictWriter(file, self.columns, extrasaction="ignore")
@@ -210,8 +193,8 @@ class Validation(Callback):
     In a run by minutes, whose time they take, one is left out where those before it have taken more than `SHARE` of it.
     """
 
-    def __init__(self, validate: Validate, folder: Path, rows: Log, times: int) -> None:
-        self.validate, self.folder, self.rows, self.times = validate, folder, rows, times
+    def __init__(self, validate: Validate, keeper: Keeper, rows: Log, times: int) -> None:
+        self.validate, self.keeper, self.rows, self.times = validate, keeper, rows, times
         self.best, self.done, self.at_step, self.seconds = float("-inf"), 0, -1, 0.0
 
     def on_train_batch_end(
@@ -225,7 +208,7 @@ class Validation(Callback):
                 self._run(trainer, pl_module)
 
     def on_train_end(self, trainer: Trainer, pl_module: LightningModule) -> None:
-        if self.times and not _keeper(trainer).interrupted and self.at_step != trainer.global_step:
+        if self.times and not self.keeper.interrupted and self.at_step != trainer.global_step:
             self._run(trainer, pl_module)
 
     def _run(self, trainer: Trainer, module: LightningModule) -> None:
@@ -242,7 +225,7 @@ class Validation(Callback):
         self.rows.row(trainer, module, {f"val/{k}": v for k, v in found.items()})
         if found["psnr"] > self.best:
             self.best = found["psnr"]
-            save(trainer, self.folder / "checkpoints" / "best.ckpt", _keeper(trainer).hint)
+            save(trainer, self.keeper.last.with_name("best.ckpt"), self.keeper.hint)
 
     def state_dict(self) -> dict[str, Any]:
         return {"best": self.best, "done": self.done, "at_step": self.at_step, "seconds": self.seconds}
@@ -255,14 +238,8 @@ class Validation(Callback):
 class Bar(Callback):
     """One line: how far, time left, and the newest numbers."""
 
-    def __init__(self, log: Log) -> None:
-        self.newest: dict[str, float] = {}
-        self._row = log.row
-        log.row = self._remember  # type: ignore[method-assign]
-
-    def _remember(self, trainer: Trainer, module: TrainingModule, values: dict[str, float]) -> None:
-        self.newest |= {k: v for k, v in values.items() if k.startswith("val/")}
-        self._row(trainer, module, values)
+    def __init__(self, rows: Log) -> None:
+        self.rows = rows
 
     def on_train_start(self, trainer: Trainer, pl_module: LightningModule) -> None:
         layout = "{desc}{percentage:3.0f}% |{bar:20}| {elapsed}, {remaining} left{postfix}"
@@ -276,8 +253,8 @@ class Bar(Callback):
         shown = {"loss": now["total"], "psnr": now["psnr"], "beta": now["beta"]}
         if pl_module.model.feeds_back:
             shown["tfr"] = now["tfr"]
-        if "val/psnr" in self.newest:
-            shown["val psnr"] = self.newest["val/psnr"]
+        if "val/psnr" in self.rows.newest:
+            shown["val psnr"] = self.rows.newest["val/psnr"]
         text = ", ".join(f"{k} {v:.4g}" for k, v in shown.items())
         self.bar.set_postfix_str(f"step {trainer.global_step}, {text}", refresh=False)
         self.bar.update(int(1000 * _fraction(pl_module)) - self.bar.n)

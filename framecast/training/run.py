@@ -120,7 +120,7 @@ def fit(
         keeper = Keeper(out, hint=hint)
         callbacks: list[Any] = [log, keeper] + ([] if quiet else [Bar(log)])
         if validate is not None and settings.validations:
-            callbacks.insert(1, Validation(validate, out, log, settings.validations))
+            callbacks.insert(1, Validation(validate, keeper, log, settings.validations))
         trainer = _trainer(settings, module, out, [*callbacks, *extra])
         last = out / "checkpoints" / "last.ckpt" if resume else None
         if last is not None:
