@@ -68,11 +68,9 @@ class Batches:
         first = drawn - np.where(chosen > 0, self._room[chosen - 1], 0)
         pick = self._window if self.sampling == "window" else self._scattered
         picked = [pick(random, int(e), int(f)) for e, f in zip(chosen, first, strict=True)]
+        times = np.stack([times for _, times in picked])
+        span = int(times.max()) + 1
         kind = self.store.spec.condition.kind
-        if kind == "vector" and self.sampling == "scattered":
-            span = max(int(times[-1]) for _, times in picked) + 1
-        else:
-            span = self.clip_length
         frames, conditions = [], []
         entries = self.store.entries_of(self.split)
         for number, (where, _) in zip(chosen, picked, strict=True):
@@ -86,7 +84,6 @@ class Batches:
                     begin : begin + min(span, entry.conditions - int(where[0]))
                 ]
                 conditions.append(np.pad(past, ((0, span - len(past)), (0, 0))))
-        times = np.stack([t for _, t in picked]) if kind == "vector" else np.tile(np.arange(span), (len(picked), 1))
         return Clip(
             tensor(np.stack(frames)),
             None if not conditions else tensor(np.stack(conditions)),

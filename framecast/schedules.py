@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from contextlib import suppress
 from dataclasses import MISSING, dataclass, fields
 
 from framecast.values import nearest
@@ -194,12 +195,8 @@ def parse(text: str) -> Schedule:
         ValueError: an unknown name or option, or a value that is no number; the message has what is allowed.
     """
     text = str(text).strip()
-    try:
-        constant = _number(text)
-    except ValueError:
-        pass
-    else:
-        return Constant(constant)
+    with suppress(ValueError):
+        return Constant(_number(text))
     name, _, rest = text.partition(":")
     if name == "none":
         return Constant(1.0)
