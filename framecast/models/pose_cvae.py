@@ -80,9 +80,9 @@ class PoseCVAE(Model):
         # A vector is seen with the one before it: an action at t-1 leads to frame t, a state at t describes it.
         seen = spec.condition.size * (2 if spec.condition.kind == "vector" else 1)
         self.label_transformation = course.label_encoder(seen, label)
-        self.Gaussian_Predictor = course.GaussianPredictor(f + label, n)
-        self.Decoder_Fusion = course.DecoderFusion(f + label + n, d)
-        self.Generator = course.Generator(d, spec.channels)
+        self.Gaussian_Predictor = course.gaussian_predictor(f + label, n)
+        self.Decoder_Fusion = course.decoder_fusion(f + label + n, d)
+        self.Generator = course.generator(d, spec.channels)
 
     @property
     def noise_shape(self) -> tuple[int, ...]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from torch import Tensor, nn
 
 from framecast.nets.fused import conv, gate
@@ -62,12 +64,14 @@ class Depth(nn.Module):
         return self.block(x)
 
 
-def frame_encoder(channels: int, out: int) -> nn.Sequential:
+def stages(*widths: int) -> list[nn.Module]:
+    """Residual and Depth from each width to the next."""
+    return [block for i, o in pairwise(widths) for block in (Residual(i, o), Depth(o, o))]
+
+
+def frame_encoder(channels: int, f: int) -> nn.Sequential:
     """Frames (N, C, H, W) -> features (N, F, H, W)."""
-    f = out
-    steps = [(channels, f // 8), (f // 8, f // 4), (f // 4, f // 2)]
-    blocks: list[nn.Module] = [m for i, o in steps for m in (Residual(i, o), Depth(o, o))]
-    return nn.Sequential(*blocks, nn.Conv2d(f // 2, f, 3, padding=1))
+    return nn.Sequential(*stages(channels, f // 8, f // 4, f // 2), nn.Conv2d(f // 2, f, 3, padding=1))
 
 
 def label_encoder(channels: int, out: int) -> nn.Sequential:
@@ -76,34 +80,24 @@ def label_encoder(channels: int, out: int) -> nn.Sequential:
     return nn.Sequential(nn.ReflectionPad2d(3), first, nn.BatchNorm2d(out // 2), nn.Identity(), Residual(out // 2, out))
 
 
-class GaussianPredictor(nn.Sequential):
+def gaussian_predictor(i: int, n: int) -> nn.Sequential:
     """Frame and label features (N, F + L, H, W) -> mu and logvar (N, 2N, H, W)."""
-
-    def __init__(self, i: int, latent: int) -> None:
-        n = latent
-        steps = [(i, n // 4), (n // 4, n // 2)]
-        blocks: list[nn.Module] = [m for a, b in steps for m in (Residual(a, b), Depth(b, b))]
-        super().__init__(*blocks, Residual(n // 2, n), nn.Identity(), nn.Conv2d(n, 2 * n, 1))
+    return nn.Sequential(*stages(i, n // 4, n // 2), Residual(n // 2, n), nn.Identity(), nn.Conv2d(n, 2 * n, 1))
 
 
-class DecoderFusion(nn.Sequential):
+def decoder_fusion(i: int, d: int) -> nn.Sequential:
     """Previous frame's features, label's features and z (N, F + L + N, H, W) -> (N, D, H, W)."""
-
-    def __init__(self, i: int, out: int) -> None:
-        super().__init__(
-            Depth(i, i),
-            Residual(i, i // 4),
-            Depth(i // 4, i // 2),
-            Residual(i // 2, i // 2),
-            Depth(i // 2, out // 2),
-            nn.Conv2d(out // 2, out, 1),
-        )
+    return nn.Sequential(
+        Depth(i, i),
+        Residual(i, i // 4),
+        Depth(i // 4, i // 2),
+        Residual(i // 2, i // 2),
+        Depth(i // 2, d // 2),
+        nn.Conv2d(d // 2, d, 1),
+    )
 
 
-class Generator(nn.Sequential):
+def generator(d: int, channels: int) -> nn.Sequential:
     """Fused features (N, D, H, W) -> the frame (N, C, H, W), without an output activation."""
-
-    def __init__(self, d: int, channels: int) -> None:
-        steps = [(d, d // 2), (d // 2, d // 4), (d // 4, d // 8)]
-        blocks: list[nn.Module] = [m for a, b in steps for m in (Residual(a, b), Depth(b, b))]
-        super().__init__(Depth(d, d), *blocks, nn.Conv2d(d // 8, channels, 1))
+    blocks = stages(d, d // 2, d // 4, d // 8)  # made first: a seed draws the weights in this order
+    return nn.Sequential(Depth(d, d), *blocks, nn.Conv2d(d // 8, channels, 1))
