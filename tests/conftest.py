@@ -22,16 +22,18 @@ from course import FAST, ROOT, SHORT, SMALL
 from packs import Inline, Odd, robot
 
 from framecast import cli, lab, packing, rollout
+from framecast.models.base import Model
 from framecast.sources import dancer
 from framecast.sources.npz import Npz
 from framecast.store import Entry, Store
-from framecast.values import Episode, Spec
+from framecast.values import Clip, Episode, Kind, Spec
 
 torch.set_num_threads(1)
 if threading.current_thread() is threading.main_thread():
     # Where a shell starts the tests in the background Ctrl-C is ignored, and what they start would ignore it too.
     signal.signal(signal.SIGINT, signal.default_int_handler)
 
+Case = tuple[Model, Clip, torch.Tensor]  # see the fixture
 WriteStore = Callable[[Path, Spec, dict[str, Sequence[Episode]]], Store]
 
 
@@ -39,6 +41,22 @@ WriteStore = Callable[[Path, Spec, dict[str, Sequence[Episode]]], Store]
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prediction in single precision, whatever this machine gains from."""
     monkeypatch.setattr(rollout, "gains_from_bf16", lambda device: False)
+
+
+@pytest.fixture
+def model(name: str, kind: Kind) -> Model:
+    """The model that a test of each (`contract.every_model`) is about, with weights to test it with, in eval mode."""
+    from contract import made, spec_of
+
+    return made(name, spec_of(kind))
+
+
+@pytest.fixture
+def case(model: Model) -> Case:
+    """The model, three clips of five frames, and noise for all but the first."""
+    from contract import clip_of, noise_of
+
+    return model, clip_of(model.spec), noise_of(model, 3, 4)
 
 
 @pytest.fixture(scope="session")

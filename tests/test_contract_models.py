@@ -10,6 +10,7 @@ from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
 
 import pytest
 import torch
+from conftest import Case
 from contract import (
     KINDS,
     REFUSED,
@@ -35,7 +36,7 @@ from contract import (
 from torch import Tensor
 
 from framecast import models, rollout
-from framecast.models.base import each
+from framecast.models.base import Model, each
 from framecast.objective import Objective
 from framecast.values import Clip, Condition, Gaussian, Kind
 
@@ -139,9 +140,8 @@ def test_vectors_count_in_the_spread_of_their_recordings(name: str) -> None:
 
 
 @every_model
-def test_walk_and_parallel_path_agree(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
-    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+def test_walk_and_parallel_path_agree(case: Case) -> None:
+    model, clip, noise = case
     whole = walked(model, clip, None, noise)
     same_trace(whole, stepwise(model, clip, noise))
     # What is fed after the last frame changes nothing, but it sends `walk` through its loop.
@@ -151,19 +151,17 @@ def test_walk_and_parallel_path_agree(name: str, kind: Kind) -> None:
 
 
 @every_model
-def test_teacher_forcing_matters_only_to_models_that_feed_back(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
-    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+def test_teacher_forcing_matters_only_to_models_that_feed_back(case: Case) -> None:
+    model, clip, noise = case
     forced, free = walked(model, clip, None, noise), walked(model, clip, torch.zeros(3, 4, dtype=torch.bool), noise)
     same(forced.frames[:, 0], free.frames[:, 0])
     assert torch.allclose(forced.frames, free.frames, atol=1e-5) != model.feeds_back
 
 
 @every_model
-def test_pictures_fed_in_place_of_the_truth_count_only_where_frames_go_back_in(name: str, kind: Kind) -> None:
+def test_pictures_fed_in_place_of_the_truth_count_only_where_frames_go_back_in(case: Case) -> None:
     """Frame by frame (`feed`) and all at once (`read`): the truth fed by hand is the truth, another picture is not."""
-    model = made(name, spec_of(kind))
-    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    model, clip, noise = case
     truth, other = clip.frames[:, 1:], random(3, 4, *clip.frames.shape[2:], seed=5)
     past, coming = (None, None) if clip.condition is None else (clip.condition[:, :1], clip.condition[:, 1:])
     with torch.no_grad():
@@ -189,9 +187,8 @@ def test_pictures_fed_in_place_of_the_truth_count_only_where_frames_go_back_in(n
 
 
 @every_model
-def test_what_is_given_in_stays_as_it_was(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
-    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+def test_what_is_given_in_stays_as_it_was(case: Case) -> None:
+    model, clip, noise = case
     before = copy.deepcopy((clip.frames, clip.condition, clip.times, noise))
     for forced in (some_forced(3, 4), None):
         walked(model, clip, forced, noise)
@@ -208,17 +205,15 @@ def test_a_checkpoint_holds_all_that_a_model_is(name: str, kind: Kind) -> None:
 
 
 @every_model
-def test_a_clip_does_not_see_its_batch_mates(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
+def test_a_clip_does_not_see_its_batch_mates(model: Model) -> None:
     clip, noise, forced = clip_of(model.spec), noise_of(model, 3, 4), some_forced(3, 4)
     batch = walked(model, clip, forced, noise)
     same_trace(each(batch, lambda x: x[[1]]), walked(model, taken(clip, [1]), forced[[1]], noise[[1]]))
 
 
 @every_model
-def test_the_future_does_not_reach_back(name: str, kind: Kind) -> None:
+def test_the_future_does_not_reach_back(model: Model) -> None:
     """With the posterior frame t sees the truth up to t, and nothing after it."""
-    model = made(name, spec_of(kind))
     clip, noise, forced = clip_of(model.spec), noise_of(model, 3, 4), some_forced(3, 4)
     for mask in (forced, None):
         whole = walked(model, clip, mask, noise)
@@ -229,10 +224,9 @@ def test_the_future_does_not_reach_back(name: str, kind: Kind) -> None:
 
 
 @every_model
-def test_the_truth_reaches_a_frame_by_its_latent_alone(name: str, kind: Kind, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_truth_reaches_a_frame_by_its_latent_alone(case: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the latent tells nothing of it, frame t and its prior are as they would be with another truth at t."""
-    model = made(name, spec_of(kind))
-    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+    model, clip, noise = case
     other = replace(clip, frames=clip.frames.clone())
     other.frames[:, 3:] = random(3, 2, *clip.frames.shape[2:], seed=9)
     monkeypatch.setattr(Gaussian, "sample", lambda gaussian, noise: noise)
@@ -245,9 +239,8 @@ def test_the_truth_reaches_a_frame_by_its_latent_alone(name: str, kind: Kind, mo
 
 
 @every_model
-def test_several_frames_can_be_given(name: str, kind: Kind) -> None:
+def test_several_frames_can_be_given(model: Model) -> None:
     """A model that warms up draws the given frames after the first one too, and is fed the truth there in any case."""
-    model = made(name, spec_of(kind))
     clip, first = clip_of(model.spec), 1 if model.warms_up else 2
     count, given = rollout.drawn_frames(model, 5, 2)
     assert (count, given) == (5 - first, 2 - first)
@@ -276,9 +269,8 @@ def test_black_clips_have_a_gradient(name: str, kind: Kind) -> None:
 
 @pytest.mark.slow
 @every_learning_model
-def test_bf16_trains_and_draws(name: str, kind: Kind) -> None:
+def test_bf16_trains_and_draws(model: Model) -> None:
     """As on machines that gain from it: frames and the loss are floats, and near those of float32."""
-    model = made(name, spec_of(kind))
     clip, noise, objective = clip_of(model.spec), noise_of(model, 3, 4), Objective("mse")
     for forced in (None, some_forced(3, 4)):
         plain = rollout.walk(model, clip, forced, noise)

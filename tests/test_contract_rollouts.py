@@ -6,34 +6,32 @@ from dataclasses import replace
 
 import pytest
 import torch
+from conftest import Case
 from contract import TAKEN, clip_of, conditions_of, every_model, made, noise_of, random, rolled, same, spec_of, walked
 from torch import Tensor
 
 from framecast import rollout
-from framecast.models.base import each
+from framecast.models.base import Model, each
 from framecast.values import Clip, Kind
 
 pytestmark = pytest.mark.usefixtures("float32")
 
 
 @every_model
-def test_a_paused_rollout_goes_on_as_one(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
+def test_a_paused_rollout_goes_on_as_one(model: Model) -> None:
     whole = rolled(model, [8], samples=range(2))
     same(rolled(model, [3, 5], samples=range(2)), whole)
     same(rolled(model, [1] * 8, samples=range(2)), whole)
 
 
 @every_model
-def test_samples_of_one_video_begin_as_those_of_many_do(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
+def test_samples_of_one_video_begin_as_those_of_many_do(model: Model) -> None:
     once = random(2, 3, 16, 24)
     same(rolled(model, [4], range(3), once.expand(3, -1, -1, -1, -1)), rolled(model, [4], range(3), once))
 
 
 @every_model
-def test_a_film_does_not_see_those_drawn_with_it(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
+def test_a_film_does_not_see_those_drawn_with_it(model: Model) -> None:
     videos = random(3, 1, 3, 16, 24)
     together = rolled(model, [4], range(3), videos)
     for k in range(3):
@@ -41,9 +39,8 @@ def test_a_film_does_not_see_those_drawn_with_it(name: str, kind: Kind) -> None:
 
 
 @every_model
-def test_a_live_session_is_the_rollout(name: str, kind: Kind) -> None:
+def test_a_live_session_is_the_rollout(model: Model) -> None:
     """`step` with the state carried by the caller; two sessions on one model, taking turns, do not meet."""
-    model = made(name, spec_of(kind))
     spec = model.spec
     frames, known = random(2, 1, 3, 16, 24), conditions_of(spec, 7)
     whole = rolled(model, [6], range(2), frames)
@@ -64,9 +61,8 @@ def test_a_live_session_is_the_rollout(name: str, kind: Kind) -> None:
 
 
 @every_model
-def test_what_is_fed_back_is_a_picture(name: str, kind: Kind) -> None:
+def test_what_is_fed_back_is_a_picture(model: Model) -> None:
     """In prediction: values beyond [0, 1], which no recording has, do not go back in."""
-    model = made(name, spec_of(kind))
     known = conditions_of(model.spec, 1, 3)
     past, coming = (None, None) if known is None else (known[:, :1], known[:, 1:])
     eps = noise_of(model, 1, 2)
@@ -80,9 +76,8 @@ def test_what_is_fed_back_is_a_picture(name: str, kind: Kind) -> None:
 
 
 @every_model
-def test_a_step_with_a_target_uses_the_posterior(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
-    clip, noise = clip_of(model.spec), noise_of(model, 3, 4)
+def test_a_step_with_a_target_uses_the_posterior(case: Case) -> None:
+    model, clip, noise = case
     trace = walked(model, clip, None, noise)
     past, known = (None, None) if clip.condition is None else (clip.condition[:, :1], clip.condition[:, 1])
     with torch.no_grad():
@@ -97,8 +92,7 @@ def test_a_step_with_a_target_uses_the_posterior(name: str, kind: Kind) -> None:
 
 
 @every_model
-def test_noise_belongs_to_seed_sample_and_frame(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
+def test_noise_belongs_to_seed_sample_and_frame(model: Model) -> None:
     four = rollout.noise(model, [(7, k, 0) for k in range(4)], range(6))
     assert four.shape == (4, 6, *model.noise_shape)
     assert torch.equal(rollout.noise(model, [(7, 2, 0)], [4, 5]), four[2:3, 4:6])
@@ -121,16 +115,14 @@ def test_noise_is_standard_normal_at_every_frame(name: str) -> None:
 
 
 @every_model
-def test_bytes_and_floats_are_the_same_picture(name: str, kind: Kind) -> None:
-    model = made(name, spec_of(kind))
+def test_bytes_and_floats_are_the_same_picture(model: Model) -> None:
     pixels = (random(1, 3, 16, 24) * 255).round().to(torch.uint8)
     same(rolled(model, [3], frames=pixels), rolled(model, [3], frames=pixels.float() / 255))
 
 
 @every_model
-def test_the_condition_counts(name: str, kind: Kind) -> None:
+def test_the_condition_counts(model: Model, kind: Kind) -> None:
     """A model with weights follows its condition; one that is scattered takes frames in any order or with gaps."""
-    model = made(name, spec_of(kind))
     clip, noise = clip_of(model.spec, length=7), noise_of(model, 3, 6)
     if clip.condition is None or not list(model.parameters()):
         return

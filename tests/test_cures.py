@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import Case
 from contract import (
     TAKEN,
     clip_of,
     conditions_of,
     made,
-    noise_of,
     random,
     rolled,
     same,
@@ -23,7 +23,7 @@ from contract import (
 from torch import Tensor
 
 from framecast import models, rollout
-from framecast.models.base import Model, each, recoloured
+from framecast.models.base import each, recoloured
 from framecast.objective import Objective
 from framecast.rollout import own_frames, walk
 from framecast.training import run
@@ -40,16 +40,6 @@ every_feeding_model = pytest.mark.parametrize(
 )
 FREE, MIXED = torch.zeros(3, 4, dtype=torch.bool), some_forced(3, 4)
 MASKS: tuple[Tensor | None, ...] = (None, FREE, MIXED)
-
-
-@pytest.fixture
-def case(name: str, kind: Kind) -> tuple[Model, Clip, Tensor]:
-    model = made(name, spec_of(kind))
-    model.anchored = False
-    return model, clip_of(model.spec), noise_of(model, 3, 4)
-
-
-Case = tuple[Model, Clip, Tensor]
 
 
 def differ(one: Tensor, two: Tensor) -> bool:
