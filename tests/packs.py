@@ -8,13 +8,10 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
+from recordings import noise
 
 from framecast.sources import Part, Source
 from framecast.values import Condition, Episode, Spec
-
-
-def pixels(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
 
 def robot(root: Path, count: int = 4) -> Path:
@@ -23,7 +20,7 @@ def robot(root: Path, count: int = 4) -> Path:
     for i in range(count):
         action = np.random.default_rng(i).normal(2, 3, (5 + i, 2)).astype(np.float32)
         action[:, 1] = 0.5  # a number that never changes
-        np.savez(root / f"e{i}.npz", frames=pixels(5 + i, 8, 10, 3, seed=i), action=action)
+        np.savez(root / f"e{i}.npz", frames=noise(5 + i, 8, 10, 3, seed=i), action=action)
     return root
 
 
@@ -32,7 +29,7 @@ def dance(root: Path) -> Path:
     folders = {"train/train_img": 4, "train/train_label": 4, "test/test_img/0": 1, "test/test_label/0": 3}
     for seed, (folder, count) in enumerate(folders.items()):
         (root / folder).mkdir(parents=True)
-        for i, frame in enumerate(pixels(count, 12, 20, 3, seed=seed)):
+        for i, frame in enumerate(noise(count, 12, 20, 3, seed=seed)):
             Image.fromarray(frame).save(root / folder / f"{i}.png")
     return root
 
@@ -89,4 +86,4 @@ class Odd(Source):
         )
 
     def read(self, part: Part) -> Episode:
-        return Episode(part.episode, pixels(3, part.where, 8, 3), None)
+        return Episode(part.episode, noise(3, part.where, 8, 3), None)

@@ -6,7 +6,6 @@ A new source needs one line here: how a tiny data set of its kind is written (FA
 from __future__ import annotations
 
 import inspect
-import io
 import os
 import pickle
 import re
@@ -20,7 +19,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from recordings import encode, noise
 
 from framecast import sources
 from framecast.sources import SPLITS, Source
@@ -29,24 +28,14 @@ from framecast.sources._tfrecord import serialise_example, write_records
 Options = dict[str, Any]
 
 
-def pixels(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
-def png(frame: np.ndarray) -> bytes:
-    out = io.BytesIO()
-    Image.fromarray(frame).save(out, "PNG")
-    return out.getvalue()
-
-
 def write_dance(root: Path) -> Options:
     """Two splits of 5 frames, and two test sequences of 1 frame and 4 labels."""
     folders = {f"{split}/{split}_{what}": 5 for split in ("train", "val") for what in ("img", "label")}
     folders |= {f"test/test_img/{n}": 1 for n in range(2)} | {f"test/test_label/{n}": 4 for n in range(2)}
     for seed, (folder, count) in enumerate(folders.items()):
         (root / folder).mkdir(parents=True)
-        for i, frame in enumerate(pixels(count, 12, 20, 3, seed=seed)):
-            (root / folder / f"frame{i}.png").write_bytes(png(frame))
+        for i, frame in enumerate(noise(count, 12, 20, 3, seed=seed)):
+            (root / folder / f"frame{i}.png").write_bytes(encode(frame))
     return {"root": str(root), "size": "8x16"}
 
 
@@ -57,14 +46,14 @@ def write_dancer(root: Path) -> Options:
 def write_npz(root: Path) -> Options:
     for i in range(4):
         action = np.random.default_rng(i).normal(size=(5 + i, 2))
-        np.savez(root / f"e{i}.npz", frames=pixels(5 + i, 8, 12, 3, seed=i), action=action)
+        np.savez(root / f"e{i}.npz", frames=noise(5 + i, 8, 12, 3, seed=i), action=action)
     return {"root": str(root), "val": "e1", "test": "e2"}
 
 
 def write_rlds(root: Path) -> Options:
     data = []
     for i in range(3):
-        frames = [png(frame) for frame in pixels(4 + i, 8, 12, 3, seed=i)]
+        frames = [encode(frame) for frame in noise(4 + i, 8, 12, 3, seed=i)]
         action = np.random.default_rng(i).normal(size=(4 + i, 7)).astype(np.float32)
         data.append(serialise_example({"steps/observation/image_0": frames, "steps/action": action}))
     write_records(root / "robot.tfrecord-00000-of-00001", data)
@@ -98,7 +87,7 @@ def write_gym(root: Path) -> Options:
 
 def write_digits(root: Path) -> Options:
     head = np.array([2051, 20, 28, 28], ">u4").tobytes()
-    (root / "t10k-images-idx3-ubyte").write_bytes(head + pixels(20, 28, 28).tobytes())
+    (root / "t10k-images-idx3-ubyte").write_bytes(head + noise(20, 28, 28).tobytes())
     return {"root": str(root), "train": 3, "val": 1, "test": 2, "steps": 5, "size": 40}
 
 
@@ -111,7 +100,7 @@ def write_kth(root: Path) -> Options:
             with av.open(str(root / action / f"person{person:02d}_{action}_d1_uncomp.avi"), "w") as film:
                 stream = film.add_stream("ffv1", rate=25)
                 stream.height, stream.width, stream.pix_fmt = 12, 16, "gray"
-                for frame in pixels(3, 12, 16, seed=person):
+                for frame in noise(3, 12, 16, seed=person):
                     film.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="gray")))
                 film.mux(stream.encode())
     return {"root": str(root)}
@@ -122,8 +111,8 @@ def write_bair(root: Path) -> Options:
     for i, folder in enumerate(("train/traj_0_to_1.tfrecords/0", "train/traj_0_to_1.tfrecords/1",
                                 "train/traj_2_to_2.tfrecords/0", "test/traj_0_to_0.tfrecords/0")):  # fmt: skip
         (root / folder).mkdir(parents=True)
-        for t, frame in enumerate(pixels(4 + i, 8, 12, 3, seed=i)):
-            (root / folder / f"{t}.png").write_bytes(png(frame))
+        for t, frame in enumerate(noise(4 + i, 8, 12, 3, seed=i)):
+            (root / folder / f"{t}.png").write_bytes(encode(frame))
         for name, count in (("actions.csv", 4), ("endeffector_positions.csv", 3)):
             np.savetxt(root / folder / name, np.random.default_rng(i).normal(size=(4 + i, count)), delimiter=",")
     return {"root": str(root)}

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from recordings import noise, vectors
 
 import framecast
 from framecast import checkpoint, models
@@ -36,13 +37,8 @@ def predictor(kind: Kind, channels: int = 3) -> Predictor:
     return Predictor(models.build(spec_of(kind, channels), name, config).eval(), name, {})
 
 
-def pixels(*shape: int, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
-
-
 def conditions(kind: Kind, count: int) -> np.ndarray | None:
-    vectors = np.random.default_rng(1).normal(size=(count, 2)).astype(np.float32)
-    return {"picture": pixels(count, 16, 24, 3, seed=1), "vector": vectors, "none": None}[kind]
+    return {"picture": noise(count, 16, 24, 3, seed=1), "vector": vectors(count, 2, seed=1), "none": None}[kind]
 
 
 every_kind = pytest.mark.parametrize("kind", list(SMALL))
@@ -51,7 +47,7 @@ every_kind = pytest.mark.parametrize("kind", list(SMALL))
 @every_kind
 @pytest.mark.parametrize("channels", [3, 1])
 def test_shapes(kind: Kind, channels: int) -> None:
-    door, given = predictor(kind, channels), pixels(2, 16, 24, channels)
+    door, given = predictor(kind, channels), noise(2, 16, 24, channels)
     horizon = 4 if kind == "none" else None
     one = door.predict(given, conditions(kind, 6), horizon=horizon)
     assert one.dtype == np.uint8
@@ -64,7 +60,7 @@ def test_shapes(kind: Kind, channels: int) -> None:
 
 @pytest.mark.parametrize("kind", ["picture", "vector"])
 def test_a_sample_does_not_depend_on_the_others(kind: Kind) -> None:
-    door, given = predictor(kind), pixels(1, 16, 24, 3)
+    door, given = predictor(kind), noise(1, 16, 24, 3)
     five = door.predict(given, conditions(kind, 5), samples=5, seed=3).astype(int)
     assert np.abs(door.predict(given, conditions(kind, 5), samples=2, seed=3) - five[:2]).max() <= 1
     assert len({sample.tobytes() for sample in five}) == 5
@@ -75,7 +71,7 @@ def test_a_sample_does_not_depend_on_the_others(kind: Kind) -> None:
 
 
 def test_pictures_of_any_size_are_resized_as_in_packing() -> None:
-    door, given, poses = predictor("picture"), pixels(1, 40, 31, 3), pixels(4, 50, 80, 3, seed=1)
+    door, given, poses = predictor("picture"), noise(1, 40, 31, 3), noise(4, 50, 80, 3, seed=1)
     small = door.predict(resize(given, (16, 24)), resize(poses, (16, 24)))
     assert np.array_equal(door.predict(given, poses), small)
     assert np.array_equal(predictor("none").predict(given, horizon=1)[0], resize(given, (16, 24))[0])
@@ -83,36 +79,36 @@ def test_pictures_of_any_size_are_resized_as_in_packing() -> None:
 
 def test_a_long_horizon_comes_in_pieces() -> None:
     door, known = predictor("vector"), conditions("vector", 71)
-    pieces = list(door.stream(pixels(1, 16, 24, 3), known, samples=2))
+    pieces = list(door.stream(noise(1, 16, 24, 3), known, samples=2))
     assert [piece.shape for piece in pieces] == [(2, n, 16, 24, 3) for n in (32, 32, 6)]
     assert CHUNK == 32
-    whole = door.predict(pixels(1, 16, 24, 3), known, samples=2)
+    whole = door.predict(noise(1, 16, 24, 3), known, samples=2)
     assert np.array_equal(np.concatenate(pieces, 1), whole)
 
 
 def test_the_mean_can_be_streamed() -> None:
     door, known = predictor("vector"), conditions("vector", 4)
-    means = [np.concatenate(list(door.stream(pixels(1, 16, 24, 3), known, seed=s, mean=True)), 1) for s in (0, 1)]
+    means = [np.concatenate(list(door.stream(noise(1, 16, 24, 3), known, seed=s, mean=True)), 1) for s in (0, 1)]
     assert np.array_equal(*means)
-    assert not np.array_equal(means[0][0], door.predict(pixels(1, 16, 24, 3), known))
+    assert not np.array_equal(means[0][0], door.predict(noise(1, 16, 24, 3), known))
     with pytest.raises(ValueError, match="leave samples=2 out"):
-        door.stream(pixels(1, 16, 24, 3), known, samples=2, mean=True)
+        door.stream(noise(1, 16, 24, 3), known, samples=2, mean=True)
 
 
 def test_lists_and_whole_numbers_are_taken() -> None:
     door = predictor("vector")
     known = [[0, 1], [2, 3], [4, 5]]
-    drawn = door.predict(pixels(1, 16, 24, 3), known)  # type: ignore[arg-type]
-    assert np.array_equal(drawn, door.predict(pixels(1, 16, 24, 3), np.array(known, np.float64)))
+    drawn = door.predict(noise(1, 16, 24, 3), known)  # type: ignore[arg-type]
+    assert np.array_equal(drawn, door.predict(noise(1, 16, 24, 3), np.array(known, np.float64)))
 
 
 @pytest.mark.parametrize(
     "frames",
     [
-        pixels(16, 24, 3),
-        pixels(1, 16, 24, 1),
-        pixels(0, 16, 24, 3),
-        pixels(1, 3, 16, 24),
+        noise(16, 24, 3),
+        noise(1, 16, 24, 1),
+        noise(0, 16, 24, 3),
+        noise(1, 3, 16, 24),
         np.zeros((1, 16, 24, 3), np.float32),
     ],
 )
@@ -121,7 +117,7 @@ def test_wrong_frames_are_refused(frames: np.ndarray) -> None:
         predictor("vector").stream(frames, conditions("vector", 4))  # before anything is drawn
 
 
-def vectors(bad: float) -> np.ndarray:
+def spoilt(bad: float) -> np.ndarray:
     values = np.zeros((50, 2))
     values[41, 1] = bad
     return values
@@ -134,18 +130,13 @@ def vectors(bad: float) -> np.ndarray:
         ("picture", None, {"horizon": 3}, "needs conditions, for every frame a picture of 3 channels"),
         ("vector", np.zeros((4, 3)), {}, r"a vector of 2 numbers; these have shape \(4, 3\)"),
         ("vector", np.zeros(4), {}, r"these have shape \(4,\)"),
-        ("vector", pixels(4, 16, 24, 3), {}, "these have shape"),
+        ("vector", noise(4, 16, 24, 3), {}, "these have shape"),
         ("picture", np.zeros((4, 3)), {}, r"a picture of 3 channels; these have shape \(4, 3\)"),
-        ("picture", pixels(4, 16, 24, 1), {}, "these have shape"),
-        (
-            "picture",
-            np.zeros((4, 16, 24, 3)),
-            {},
-            "uint8 0..255 of one pixel or more, not float64",
-        ),
-        ("vector", vectors(np.nan), {}, r"NaN or infinite number, in row 41 \(from 0\) of 50"),
-        ("vector", vectors(-np.inf), {}, "NaN or infinite number, in row 41"),
-        ("vector", vectors(1e300), {}, "NaN or infinite number, in row 41"),
+        ("picture", noise(4, 16, 24, 1), {}, "these have shape"),
+        ("picture", np.zeros((4, 16, 24, 3)), {}, "uint8 0..255 of one pixel or more, not float64"),
+        ("vector", spoilt(np.nan), {}, r"NaN or infinite number, in row 41 \(from 0\) of 50"),
+        ("vector", spoilt(-np.inf), {}, "NaN or infinite number, in row 41"),
+        ("vector", spoilt(1e300), {}, "NaN or infinite number, in row 41"),
         ("vector", np.zeros((4, 2)), {"horizon": 4}, "4 frames to come need 5 conditions; there are 4"),
         ("vector", np.zeros((1, 2)), {}, "Nothing to predict: 1 frames and 1 conditions"),
         ("vector", np.zeros((4, 2)), {"horizon": 0}, "horizon is a whole number of 1 or more, not 0"),
@@ -161,7 +152,7 @@ def vectors(bad: float) -> np.ndarray:
 def test_what_cannot_be_predicted_is_refused(kind: Kind, known: Any, options: dict[str, Any], message: str) -> None:
     """When it is asked for, not somewhere on the way."""
     with pytest.raises(ValueError, match=message):
-        predictor(kind).stream(pixels(1, 16, 24, 3), known, **options)
+        predictor(kind).stream(noise(1, 16, 24, 3), known, **options)
 
 
 @pytest.mark.parametrize("row", [3, 40])
@@ -170,14 +161,14 @@ def test_a_frame_that_is_nan_is_named_and_not_black(row: int) -> None:
     assert known is not None
     known[row:] *= 1e30  # finite, and yet no model can do anything with it
     with pytest.raises(FloatingPointError, match=rf"Frame {row} \(from 0, .* Look at the conditions up to row {row}"):
-        predictor("vector").predict(pixels(2, 16, 24, 3), known, samples=2)
+        predictor("vector").predict(noise(2, 16, 24, 3), known, samples=2)
 
 
 def test_a_model_in_training_mode_is_refused() -> None:
     door = predictor("vector")
     door.model.train()
     with pytest.raises(ValueError, match="training mode"):
-        door.predict(pixels(1, 16, 24, 3), conditions("vector", 4))
+        door.predict(noise(1, 16, 24, 3), conditions("vector", 4))
 
 
 # ---------------------------------------------------------------- checkpoints
@@ -203,7 +194,7 @@ def test_a_run_folder_is_opened_at_its_best(tmp_path: Path) -> None:
     with torch.no_grad():
         for parameter in last.model.parameters():
             parameter.add_(0.1)
-    given, known = pixels(1, 16, 24, 3), conditions("vector", 4)
+    given, known = noise(1, 16, 24, 3), conditions("vector", 4)
     saved(tmp_path / "checkpoints/last.ckpt", last)
     assert np.array_equal(framecast.load(tmp_path).predict(given, known), last.predict(given, known))
     saved(tmp_path / "checkpoints/best.ckpt", best)
@@ -283,7 +274,7 @@ def test_an_unknown_weight_is_named(tmp_path: Path) -> None:
 
 def test_what_is_no_array_is_refused_in_words() -> None:
     door = predictor("vector")
-    frames, known = pixels(1, 16, 24, 3), conditions("vector", 3)
+    frames, known = noise(1, 16, 24, 3), conditions("vector", 3)
     with pytest.raises(ValueError, match="Conditions are an array, and these cannot be made one"):
         door.predict(frames, [[0.0, 1.0], [2.0]])  # type: ignore[arg-type]
     with pytest.raises(ValueError, match="Given frames are an array, and these cannot be made one"):
