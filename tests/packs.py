@@ -38,14 +38,13 @@ def inside(root: Path) -> list[str]:
     return sorted(path.name for path in root.iterdir())
 
 
-# ---------------------------------------------------------------- round trip
+def bits(values: np.ndarray | None) -> Any:
+    """All that an array is, to be compared: its numbers bit for bit."""
+    return None if values is None else (values.dtype, values.shape, values.tobytes())
 
 
 def same(one: Episode, two: Episode) -> bool:
-    known = one.condition is two.condition is None or (
-        one.condition is not None and two.condition is not None and np.array_equal(one.condition, two.condition)
-    )
-    return one.name == two.name and np.array_equal(one.frames, two.frames) and known
+    return (one.name, bits(one.frames), bits(one.condition)) == (two.name, bits(two.frames), bits(two.condition))
 
 
 class Inline:

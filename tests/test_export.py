@@ -12,6 +12,7 @@ import pytest
 from conftest import WriteStore
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from packs import bits
 
 from framecast import cli, export
 from framecast.export import FORMS
@@ -59,18 +60,8 @@ def dancer(write_store: WriteStore, root: Path, train: int = 1, labels: int = 12
 
 def same(store: Store, source: Source, splits: Sequence[str] = ("train", "val", "test")) -> bool:
     """Frames and conditions of every episode, bit for bit."""
-    for split in splits:
-        for one, two in zip(store.episodes(split), source.episodes(split), strict=True):
-            known = one.condition is two.condition is None or (
-                one.condition is not None
-                and two.condition is not None
-                and one.condition.dtype == two.condition.dtype
-                and one.condition.shape == two.condition.shape
-                and one.condition.tobytes() == two.condition.tobytes()
-            )
-            if not (known and one.frames.shape == two.frames.shape and one.frames.tobytes() == two.frames.tobytes()):
-                return False
-    return True
+    pairs = [pair for split in splits for pair in zip(store.episodes(split), source.episodes(split), strict=True)]
+    return all((bits(a.frames), bits(a.condition)) == (bits(b.frames), bits(b.condition)) for a, b in pairs)
 
 
 def options(words: list[str]) -> dict[str, Any]:
