@@ -1,9 +1,7 @@
-"""The door for prediction: shapes, sizes, pieces, checkpoints, and every wrong input in words."""
+"""The door for prediction: shapes, sizes, pieces, and every wrong input in words."""
 
 from __future__ import annotations
 
-import pickle
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +10,7 @@ import torch
 from recordings import noise, vectors
 
 import framecast
-from framecast import checkpoint, models
+from framecast import models
 from framecast.predictor import CHUNK, Predictor
 from framecast.sources._pictures import resize
 from framecast.values import Condition, Kind, Spec
@@ -169,107 +167,6 @@ def test_a_model_in_training_mode_is_refused() -> None:
     door.model.train()
     with pytest.raises(ValueError, match="training mode"):
         door.predict(noise(1, 16, 24, 3), conditions("vector", 4))
-
-
-# ---------------------------------------------------------------- checkpoints
-
-
-def saved(path: Path, door: Predictor, **changes: Any) -> Path:
-    """A checkpoint as training writes it."""
-    model = door.model
-    made = {"spec": model.spec.to_dict(), "model": door.name, "config": SMALL["vector"][1], "settings": {"seed": 3}}
-    weights = {f"model.{key}": value for key, value in model.state_dict().items()}
-    data = {
-        "state_dict": weights | {"objective.log_sigma": torch.zeros(())},
-        "hyper_parameters": made,
-        "global_step": 7,
-    }
-    path.parent.mkdir(parents=True, exist_ok=True)
-    torch.save(data | changes, path)
-    return path
-
-
-def test_a_run_folder_is_opened_at_its_best(tmp_path: Path) -> None:
-    best, last = predictor("vector"), predictor("vector")
-    with torch.no_grad():
-        for parameter in last.model.parameters():
-            parameter.add_(0.1)
-    given, known = noise(1, 16, 24, 3), conditions("vector", 4)
-    saved(tmp_path / "checkpoints/last.ckpt", last)
-    assert np.array_equal(framecast.load(tmp_path).predict(given, known), last.predict(given, known))
-    saved(tmp_path / "checkpoints/best.ckpt", best)
-    loaded = framecast.load(tmp_path)
-    assert np.array_equal(loaded.predict(given, known), best.predict(given, known))
-    assert (loaded.name, loaded.settings, loaded.spec) == ("anchor", {"seed": 3}, best.spec)
-    assert not loaded.model.training
-    assert checkpoint.load(tmp_path / "checkpoints/last.ckpt").step == 7
-
-
-def test_what_is_no_run_says_so(tmp_path: Path) -> None:
-    with pytest.raises(FileNotFoundError, match="nowhere does not exist.*framecast train"):
-        framecast.load(tmp_path / "nowhere")
-    with pytest.raises(FileNotFoundError, match="holds no checkpoints/best.ckpt or last.ckpt"):
-        framecast.load(tmp_path)
-
-
-def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
-    path = saved(tmp_path / "a.ckpt", predictor("vector"))
-    whole = path.read_bytes()
-    for data in (b"", b"this is text", whole[: len(whole) // 2], whole[:-30], whole[:100]):
-        path.write_bytes(data)
-        with pytest.raises(ValueError, match="a.ckpt is cut off or not a checkpoint.*train again"):
-            framecast.load(path)
-
-
-class Harm:
-    """Would make a file when it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize("write", [torch.save, lambda data, path: path.write_bytes(pickle.dumps(data, protocol=2))])
-def test_a_checkpoint_cannot_run_code(tmp_path: Path, write: Any) -> None:
-    write({"state_dict": {}, "x": Harm(tmp_path / "harm")}, tmp_path / "a.ckpt")
-    with pytest.raises(ValueError, match="a.ckpt is cut off or not a checkpoint"):
-        framecast.load(tmp_path / "a.ckpt")
-    assert not (tmp_path / "harm").exists()
-
-
-@pytest.mark.parametrize(
-    ("changes", "message"),
-    [
-        ({"hyper_parameters": {"spec": {}}}, "written by another program"),
-        ({"state_dict": {}}, "a.ckpt does not fit the model anchor: it lacks '.*another model"),
-        (
-            {"state_dict": {"model.posterior_net.head.bias": torch.zeros(3)}},
-            "does not fit the model anchor: size mismatch",
-        ),
-    ],
-)
-def test_weights_that_do_not_fit_are_named(tmp_path: Path, changes: dict[str, Any], message: str) -> None:
-    with pytest.raises(ValueError, match=message):
-        framecast.load(saved(tmp_path / "a.ckpt", predictor("vector"), **changes))
-
-
-def test_other_files_of_torch_are_refused(tmp_path: Path) -> None:
-    torch.save({"weights": 1}, tmp_path / "a.ckpt")
-    with pytest.raises(ValueError, match="a.ckpt is not a checkpoint .*no state_dict"):
-        framecast.load(tmp_path / "a.ckpt")
-    torch.save({"state_dict": {"layer.weight": torch.zeros(2)}}, tmp_path / "a.ckpt")
-    with pytest.raises(ValueError, match="a.ckpt holds neither a framecast model nor the course's network"):
-        framecast.load(tmp_path / "a.ckpt")
-
-
-def test_an_unknown_weight_is_named(tmp_path: Path) -> None:
-    door = predictor("vector")
-    weights = {f"model.{key}": value for key, value in door.model.state_dict().items()}
-    path = saved(tmp_path / "a.ckpt", door, state_dict=weights | {"model.extra": torch.zeros(1)})
-    with pytest.raises(ValueError, match="it has an unknown 'extra'"):
-        framecast.load(path)
 
 
 def test_what_is_no_array_is_refused_in_words() -> None:
