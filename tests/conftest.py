@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import signal
@@ -11,14 +10,13 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from types import ModuleType
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 import numpy as np
 import pytest
 import torch
-from course import FAST, ROOT, SHORT, SMALL
+from course import FAST, SHORT, SMALL
 from packs import Inline, Odd, robot
 
 from framecast import cli, lab, packing, rollout
@@ -129,17 +127,6 @@ def write_store() -> WriteStore:
         return Store(root)
 
     return write
-
-
-@pytest.fixture(scope="session")
-def reference() -> ModuleType:
-    """The course's network and program, transcribed independently."""
-    path = ROOT / "benchmarks" / "reference_pose_cvae.py"
-    spec = importlib.util.spec_from_file_location("reference_pose_cvae", path)
-    assert spec and spec.loader
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture(scope="session")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import csv
 import shutil
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import numpy as np
 import pytest
+import reference_pose_cvae as reference
 import torch
 from course import ROOT, SMALL, failed, options
 from PIL import Image
@@ -133,7 +133,7 @@ def test_what_training_leaves(trained: Path) -> None:
     assert validated == [("2", "0"), ("6", "1"), ("10", "2")]  # 2 steps in the fast epoch, then 4
 
 
-def test_a_checkpoint_is_the_course_s(trained: Path, reference: ModuleType) -> None:
+def test_a_checkpoint_is_the_course_s(trained: Path) -> None:
     data = torch.load(trained / "epoch=2.ckpt", weights_only=True)
     assert {"state_dict", "optimizer", "lr", "tfr", "last_epoch"} <= set(data)
     assert (data["lr"], data["tfr"], data["last_epoch"]) == (0.001, 0.0, 2)  # decay counts from the fast epoch's end
@@ -141,7 +141,7 @@ def test_a_checkpoint_is_the_course_s(trained: Path, reference: ModuleType) -> N
     reference.Model(8, 4, 4, 8).load_state_dict(data["state_dict"], strict=True)
 
 
-def test_the_default_network_s_checkpoint_is_the_course_s(tmp_path: Path, reference: ModuleType) -> None:
+def test_the_default_network_s_checkpoint_is_the_course_s(tmp_path: Path) -> None:
     class Module:
         model = models.build(Spec(32, 64, 3, Condition("picture", 3)), "pose_cvae", {})
         logged = {"lr": 1e-4, "tfr": 0.7}
@@ -202,9 +202,7 @@ def test_test_only_validates(trained: Path, dance: Path, capsys: pytest.CaptureF
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("float32")
-def test_prediction(
-    trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], reference: ModuleType
-) -> None:
+def test_prediction(trained: Path, dance: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     arguments = ["--DR", str(dance), "--save_root", str(tmp_path), "--ckpt_path", str(trained / "epoch=2.ckpt")]
     (tmp_path / "submission.csv").write_text("of an earlier test")
     lab.tester_main([*arguments, *SMALL])

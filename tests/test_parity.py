@@ -6,12 +6,12 @@ norm of the label encoder sees other batches.
 
 from __future__ import annotations
 
-import sys
 from collections import OrderedDict
 from pathlib import Path
 
 import numpy as np
 import pytest
+import reference_pose_cvae as reference
 import torch
 from torch import Tensor
 
@@ -20,10 +20,6 @@ from framecast import rollout
 from framecast.models.pose_cvae import Config, PoseCVAE
 from framecast.objective import Objective
 from framecast.values import Clip, Condition, Spec
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import reference_pose_cvae as reference
 
 pytestmark = pytest.mark.usefixtures("float32")
 

@@ -6,11 +6,10 @@ norms see other batches.
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
 from typing import Any
 
 import pytest
+import reference_svg as reference
 import torch
 from torch import Tensor
 
@@ -18,10 +17,6 @@ from framecast import models, rollout
 from framecast.models.base import Model
 from framecast.objective import Objective
 from framecast.values import Clip, Condition, Spec
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import reference_svg as reference
 
 pytestmark = pytest.mark.usefixtures("float32")
 

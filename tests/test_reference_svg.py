@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import ast
-import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
+import reference_svg as reference
 import torch
 from torch import Tensor, nn
 from torch.distributions import Normal, kl_divergence
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "benchmarks"))
-
-import reference_svg as reference  # pyright: ignore[reportMissingImports]
 
 D = 3
 
