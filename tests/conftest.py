@@ -35,6 +35,14 @@ Case = tuple[Model, Clip, torch.Tensor]  # see the fixture
 WriteStore = Callable[[Path, Spec, dict[str, Sequence[Episode]]], Store]
 
 
+def status_of(command: Sequence[str]) -> object:
+    """What the command line leaves with, whether it returns or exits."""
+    try:
+        return cli.main(list(command))
+    except SystemExit as leave:
+        return leave.code
+
+
 @pytest.fixture
 def float32(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prediction in single precision, whatever this machine gains from."""

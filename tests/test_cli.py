@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import yaml
+from conftest import status_of
 from PIL import Image
 
 from framecast import cli, models
@@ -29,10 +30,7 @@ def test_help_is_quick_to_import_and_lists_every_command(capsys: pytest.CaptureF
 
 @pytest.mark.parametrize("name", [p.stem for p in (ROOT / "framecast" / "commands").glob("[a-z]*.py")])
 def test_every_command_has_help_with_an_example(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    try:
-        cli.main([name, "--help"])
-    except SystemExit as leave:
-        assert leave.code == 0
+    assert status_of([name, "--help"]) == 0
     said = capsys.readouterr().out
     assert f"framecast {name}" in said
     assert "example" in said

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from conftest import status_of
 
 from framecast.cli import main
 from framecast.packing import pack
@@ -275,11 +276,8 @@ def test_the_command_records(tmp_path: Path, capsys: pytest.CaptureFixture[str])
 def test_the_command_says_what_is_wrong(
     tmp_path: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], status: int, message: str
 ) -> None:
-    try:
-        found = main(["record", *arguments, "--out", str(tmp_path / "made")])
-    except SystemExit as exit:
-        found = exit.code
-    assert (found, list(tmp_path.iterdir())) == (status, [])
+    assert status_of(["record", *arguments, "--out", str(tmp_path / "made")]) == status
+    assert list(tmp_path.iterdir()) == []
     assert message in capsys.readouterr().err
 
 
