@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import csv
 from pathlib import Path
 from typing import Any
 
 from lightning.pytorch import Callback
 
-from framecast import models
 from framecast.store import Store
 from framecast.training import run
 from framecast.training.settings import Settings
@@ -26,10 +26,13 @@ def fit(
     store: Store, model: str, out: Path, asked: Settings, resume: bool = False, extra: Any = (), **more: Any
 ) -> Any:
     out.mkdir(exist_ok=True)
-    config = models.plain(
-        models.config_of(model)(**{k: tuple(v) if isinstance(v, list) else v for k, v in SMALL[model].items()})
-    )
-    return run.fit(store, asked, model, config, out, resume=resume, quiet=True, extra=extra, **more)
+    return run.fit(store, asked, model, SMALL[model], out, resume=resume, quiet=True, extra=extra, **more)
+
+
+def rows_of(folder: Path) -> list[dict[str, str]]:
+    """Of a run's metrics.csv."""
+    with open(folder / "metrics.csv", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 class StopAt(Callback):

@@ -13,7 +13,7 @@ import torch
 from conftest import WriteStore, status_of
 from torch import Tensor
 
-from framecast import cli, models, protocols
+from framecast import cli, protocols
 from framecast.drift import measure, to_and_fro
 from framecast.metrics.horizon import NEVER_ABOVE, NOT_REACHED, distance, end, half_life, looks, slope
 from framecast.models.base import Model
@@ -208,9 +208,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name, config in small.items():
         (root / name).mkdir()
         asked = Settings(steps=1, clip_length=4, validations=0, anchored=name == "pose_cvae")
-        run.fit(
-            store, asked, name, models.plain(models.build(store.spec, name, config).config), root / name, quiet=True
-        )  # type: ignore[arg-type]
+        run.fit(store, asked, name, config, root / name, quiet=True)
     return root
 
 

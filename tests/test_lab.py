@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import shutil
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import pytest
 import reference_pose_cvae as reference
 import torch
 from course import ROOT, SMALL, failed, options
+from fits import rows_of
 from PIL import Image
 
 from framecast import checkpoint, cli, lab, models, schedules
@@ -127,9 +127,7 @@ def test_what_training_leaves(trained: Path) -> None:
     names = {p.name for p in trained.iterdir()}
     assert {"epoch=0.ckpt", "epoch=1.ckpt", "epoch=2.ckpt", "lab.yaml", "training.png", "store"} <= names
     assert len(read_film(trained / "validation" / "film-val.gif")) == 11
-    with open(trained / "metrics.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
-    validated = [(row["step"], row["epoch"]) for row in rows if row["val/psnr"]]
+    validated = [(row["step"], row["epoch"]) for row in rows_of(trained) if row["val/psnr"]]
     assert validated == [("2", "0"), ("6", "1"), ("10", "2")]  # 2 steps in the fast epoch, then 4
 
 

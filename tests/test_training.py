@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import signal
 import time
@@ -11,7 +10,7 @@ from typing import Any
 
 import pytest
 import torch
-from fits import SMALL, StopAt, fit, settings
+from fits import SMALL, StopAt, fit, rows_of, settings
 
 from framecast import checkpoint, models, rollout
 from framecast.store import Store
@@ -92,8 +91,7 @@ def test_every_step_is_in_the_metrics_once_when_a_run_resumes(
     with open(metrics, "ab") as file:  # steps after the last checkpoint, the second cut off by a crash
         file.write(b"4,0.5,1,9,9,9,9,9,9,9,9,9,,,,\r\n5,0.5")
     fit(dances, "anchor", tmp_path / "run", settings(), resume=True)
-    with open(metrics, newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(tmp_path / "run")
     assert [int(row["step"]) for row in rows] == [1, 2, 3, 4, 5, 6]
     assert all(float(row["train/kl"]) >= 0 and 0 < float(row["train/mse"]) < 9 for row in rows)
     assert f"{metrics}: 2 rows after step 3 are dropped" in capsys.readouterr().err
@@ -105,8 +103,7 @@ def test_rows_stand_where_a_run_and_its_epochs_begin_and_end(
 ) -> None:
     monkeypatch.setattr("framecast.training.callbacks.DENSE", 2)
     fit(dances, "anchor", tmp_path / "run", settings(steps=13, log_every=100))
-    with open(tmp_path / "run/metrics.csv", newline="") as file:
-        rows = list(csv.DictReader(file))
+    rows = rows_of(tmp_path / "run")
     assert [int(row["step"]) for row in rows] == [1, 2, 5, 6, 10, 11, 13]  # of 5 steps an epoch
     assert all(row["train/total"] for row in rows)
 
@@ -124,9 +121,7 @@ def test_a_seed_decides_the_run_and_another_seed_another(dances: Store, tmp_path
 def test_schedules_end_where_a_run_by_minutes_ends(dances: Store, tmp_path: Path) -> None:
     """Also where the run is shorter than one epoch, and the number of epochs is not known before."""
     fit(dances, "pose_cvae", tmp_path / "run", settings(steps=None, minutes=0.02, tfr="linear", partial=1.0))
-    with open(tmp_path / "run/metrics.csv", newline="") as file:
-        last = list(csv.DictReader(file))[-1]
-    assert float(last["train/tfr"]) < 0.5
+    assert float(rows_of(tmp_path / "run")[-1]["train/tfr"]) < 0.5
 
 
 def test_validations_do_not_eat_a_run_by_minutes(dances: Store, tmp_path: Path) -> None:
@@ -140,8 +135,7 @@ def test_validations_do_not_eat_a_run_by_minutes(dances: Store, tmp_path: Path) 
 
     fit(dances, "anchor", tmp_path / "run", settings(steps=None, minutes=0.01, validations=100), validate=slow)
     assert 1 <= len(seen) <= 4
-    with open(tmp_path / "run/metrics.csv", newline="") as file:
-        assert list(csv.DictReader(file))[-1]["step"] == str(seen[-1])
+    assert rows_of(tmp_path / "run")[-1]["step"] == str(seen[-1])
 
 
 def test_a_validation_without_a_score_does_not_end_a_run(
@@ -157,9 +151,7 @@ def test_a_validation_without_a_score_does_not_end_a_run(
     fit(dances, "anchor", tmp_path / "run", settings(validations=3), validate=at_four)
     assert [signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)] == before
     assert "Validation at step 4 has no score. Frame 3 came out as NaN." in capsys.readouterr().err
-    with open(tmp_path / "run/metrics.csv", newline="") as file:
-        scored = [row["step"] for row in csv.DictReader(file) if row["val/psnr"]]
-    assert scored == ["2", "6"]
+    assert [row["step"] for row in rows_of(tmp_path / "run") if row["val/psnr"]] == ["2", "6"]
 
 
 def test_best_is_the_checkpoint_with_the_best_rollout(dances: Store, tmp_path: Path) -> None:

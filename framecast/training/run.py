@@ -98,14 +98,9 @@ def fit(
             process trains in the folder.
     """
     check_cures(settings, model)
+    sampling = models.find(model).sampling
     batches = Batches(
-        store,
-        "train",
-        settings.batch_size,
-        settings.clip_length,
-        settings.seed,
-        models.find(model).sampling,
-        settings.partial,
+        store, "train", settings.batch_size, settings.clip_length, settings.seed, sampling, settings.partial
     )
     torch.manual_seed(settings.seed)  # the weights' beginning
     module = untrained(store.spec, model, config, settings, len(batches))
