@@ -26,6 +26,12 @@ def check_free(path: Path, instead: str = "Give another --out, or remove it.") -
         raise FileExistsError(f"{path} exists already and is not empty. {instead}")
 
 
+def check_absent(path: Path) -> None:
+    """Raises FileExistsError where something is there already, be it an empty folder."""
+    if path.exists():
+        raise FileExistsError(f"{path} exists already. Give another --out, or remove it first.")
+
+
 @contextmanager
 def held(folder: Path) -> Iterator[None]:
     """A folder that one process at a time works in; the system lets go of it with the process, however that ends.
@@ -35,7 +41,7 @@ def held(folder: Path) -> Iterator[None]:
     """
     handle = os.open(folder, os.O_RDONLY) if fcntl else None
     try:
-        if handle is not None and _locked(handle) is False:
+        if handle is not None and locked(handle) is False:
             raise FileExistsError(
                 f"Another process is at work in {folder}. Wait for its end, or stop it, and give the command again."
             )
@@ -45,9 +51,10 @@ def held(folder: Path) -> Iterator[None]:
             os.close(handle)
 
 
-def _locked(handle: int) -> bool | None:
-    """Whether this process has it now; None on a file system that has no locks."""
-    assert fcntl is not None
+def locked(handle: int) -> bool | None:
+    """Locks an open file or folder. Whether this process has it now; None on a system that has no locks."""
+    if fcntl is None:
+        return None
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
@@ -59,18 +66,27 @@ def _locked(handle: int) -> bool | None:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A name beside `path` to write a file or folder to; it takes the place of `path` when the block ends well."""
+    """A name beside `path` to write a file or folder to; it takes the place of `path` when the block ends well.
+
+    Flushed to the disk are the file, or those right in the folder: of the thousands in its own folders each would wait.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch_folder = tempfile.TemporaryDirectory(prefix=f".{path.name}{MARK}", dir=path.parent)
     with scratch_folder as scratch, held(Path(scratch)):
         partial = Path(scratch) / path.name
         yield partial
-        for file in sorted(partial.iterdir()) if partial.is_dir() else [partial]:
-            with file.open("rb+") as handle:
-                os.fsync(handle.fileno())
+        for file in partial.iterdir() if partial.is_dir() else [partial]:
+            if file.is_file():
+                flush(file)
         if partial.is_dir() and path.is_dir():
             os.replace(path, Path(scratch) / OLDER)  # a folder that is not empty cannot be replaced in one move
         os.replace(partial, path)
+
+
+def flush(file: Path) -> None:
+    """What was written to a file goes to the disk."""
+    with file.open("rb+") as handle:
+        os.fsync(handle.fileno())
 
 
 def sweep(folder: Path) -> None:
@@ -80,7 +96,7 @@ def sweep(folder: Path) -> None:
             continue  # what was moved away before the process was killed is kept
         handle = os.open(left, os.O_RDONLY)
         try:
-            if _locked(handle):
+            if locked(handle):
                 shutil.rmtree(left)
         finally:
             os.close(handle)

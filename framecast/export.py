@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import os
 import re
-import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from framecast.atomic import check_absent, replacing
 from framecast.sources._softmotion import FIELDS
 from framecast.sources._tfrecord import serialise_example, write_records
 from framecast.store import Store
@@ -53,8 +52,7 @@ def export(
     out = Path(out)
     if form not in FORMS:
         raise ValueError(f"There is no form {form!r}. There are: {', '.join(FORMS)}.")
-    if out.exists():
-        raise FileExistsError(f"{out} exists already. Give another --out, or remove it first.")
+    check_absent(out)
     entries = {split: store.entries_of(split) for split in splits or [s for s, e in store.entries.items() if e]}
     total, done = sum(e.frames for found in entries.values() for e in found), 0
 
@@ -70,9 +68,7 @@ def export(
         )
     columns = {} if form == "dance" else _columns(store, action, position)
     (_check_dance if form == "dance" else _check_bair)(store, list(entries))
-    out.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=f".{out.name}.", dir=out.parent) as scratch:
-        partial = Path(scratch) / out.name
+    with replacing(out) as partial:
         for split in entries:
             if form == "dance":
                 _dance(partial, split, store, count)
@@ -80,7 +76,7 @@ def export(
                 _folders(partial / {"val": "validate"}.get(split, split), store.episodes(split), columns, count)
             else:
                 _records(partial / split, store.episodes(split), columns, camera, count)
-        os.replace(partial, out)
+        check_absent(out)
     return _options(store, form, list(entries), columns, camera)
 
 

@@ -12,10 +12,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
-try:
-    import fcntl
-except ImportError:  # not a Unix: two processes are not kept apart
-    fcntl = None
+from framecast.atomic import flush, locked
 
 LOCK = "lock"
 PAUSE = 5.0  # seconds between two flushes to the disk: as much is lost when the process is killed
@@ -53,21 +50,16 @@ class Journal:
         """The results to the disk, then the lines that say so."""
         if self._waiting:
             for file in self.results.iterdir():
-                _flush(file)
+                flush(file)
             with open(self.path, "a") as file:
                 file.write("".join(self._waiting))
-            _flush(self.path)
+            flush(self.path)
         self._waiting, self._flushed = [], time.monotonic()
 
     def clear(self) -> None:
         """Forgets all."""
         self.path.unlink(missing_ok=True)
         self.done.clear()
-
-
-def _flush(path: Path) -> None:
-    with open(path, "rb+") as file:
-        os.fsync(file.fileno())
 
 
 def digest(texts: Iterable[str]) -> str:
@@ -123,14 +115,9 @@ def _locked(path: Path, busy: str) -> int | None:
         lock = os.open(path, os.O_RDWR | os.O_CREAT, 0o644)
     except FileNotFoundError:
         return None
-    if fcntl is not None:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(lock)
-            raise FileExistsError(busy) from None
-        except OSError:
-            pass  # a file system without locks
+    if locked(lock) is False:
+        os.close(lock)
+        raise FileExistsError(busy)
     if path.exists() and os.path.samestat(os.fstat(lock), path.stat()):
         return lock
     os.close(lock)

@@ -29,6 +29,7 @@ from typing import Any
 
 import numpy as np
 
+from framecast.atomic import check_absent, flush
 from framecast.journal import Journal, alone, stamp
 from framecast.parts import Job, Task, check, layout
 from framecast.reading import BROKEN
@@ -64,7 +65,7 @@ def pack(
             the same call to go on; nothing is left behind where nothing was, or where the disk is full.
     """
     out = Path(out)
-    _absent(out)
+    check_absent(out)
     kind = find(source_name)
     try:
         signature(kind).bind(**options)
@@ -83,7 +84,7 @@ def pack(
     spec = source.spec()
     task = Task(out, source_name, options, source.about(), spec, plan)
     with alone(task.partial, f"Another process is packing into {out} now. Wait for it, or give another --out."):
-        _absent(out)
+        check_absent(out)
         journal = Journal(task.partial / "journal", task.root)
         try:
             _take_up(task, journal, tell)
@@ -95,11 +96,6 @@ def pack(
             _broken_off(task, journal, error, tell)
             raise
     return Store(out)
-
-
-def _absent(out: Path) -> None:
-    if out.exists():
-        raise FileExistsError(f"{out} exists already. Give another --out, or remove it first.")
 
 
 def _take_up(task: Task, journal: Journal, tell: Callable[[str], None]) -> None:
@@ -278,7 +274,5 @@ def _finish(task: Task) -> None:
         "splits": {split: [asdict(e) for e in entries] for split, entries in layouts.items()},
         "files": files,
     }
-    with open(root / INDEX, "w") as file:
-        json.dump(index, file, indent=1)
-        file.flush()
-        os.fsync(file.fileno())
+    (root / INDEX).write_text(json.dumps(index, indent=1))
+    flush(root / INDEX)

@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import multiprocessing
 import os
-import shutil
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
@@ -18,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from framecast.atomic import check_free
+from framecast.atomic import check_free, replacing
 from framecast.sources import SPLITS, Part, Source
 from framecast.sources import _studio as studio
 from framecast.sources._motion import LAG, TALL, drift, skeleton, swinging
@@ -142,19 +140,13 @@ def write(
     root = Path(root).absolute()
     if train + val + test < 1:
         raise ValueError("Nothing to draw: give --train, --val or --test above 0.")
-    check_free(root, "Give a new folder, or remove this one first.")
+    advice = "Give a new folder, or remove this one first."
+    check_free(root, advice)
     source = Dancer(train, val, test, seed, size)
-    root.parent.mkdir(parents=True, exist_ok=True)
-    partial_root = Path(tempfile.mkdtemp(prefix=f".{root.name}.", suffix=".partial", dir=root.parent))
     jobs = [(split, part) for split in SPLITS for part in source.parts(split)]
-    try:
-        _each(partial(_save, partial_root, source), jobs, workers or os.cpu_count() or 1, progress)
-        partial_root.chmod(0o755)
-        if root.exists():
-            root.rmdir()
-        partial_root.rename(root)
-    finally:
-        shutil.rmtree(partial_root, ignore_errors=True)
+    with replacing(root) as drawn:
+        _each(partial(_save, drawn, source), jobs, workers or os.cpu_count() or 1, progress)
+        check_free(root, advice)
     return root
 
 
