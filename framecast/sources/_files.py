@@ -9,8 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from framecast.sources import finite
-from framecast.sources._pictures import decode
-from framecast.sources.dance import number_of
+from framecast.sources._pictures import check_size, decode, numbered
 
 PICTURES = (".png", ".jpg", ".jpeg", ".bmp", ".webp")
 ARRAYS = (".npy", ".npz")
@@ -71,38 +70,17 @@ def pictures_of(path: str | Path, channels: int = 3) -> np.ndarray:
         raise ValueError(f"{path} is no picture. Give {', '.join(PICTURES + ARRAYS)}, or a folder of numbered ones.")
     if channels not in (1, 3):
         raise ValueError(f"{path}: pictures have 1 or 3 channels, these are to have {channels}. Give a .npy or .npz.")
-    files = numbered(path) if path.is_dir() else [path]
+    files = numbered(path, PICTURES, "Add it, or renumber.") if path.is_dir() else [path]
+    if not files:
+        raise FileNotFoundError(f"The folder {path} holds no picture ({', '.join(PICTURES)}).")
     first = decode(files[0], str(files[0]), channels)
     frames = np.empty((len(files), *first.shape), np.uint8)
+    rule = ". Pictures of a folder have one size: resize it, or take it out."
     for index, file in enumerate(files):
         frame = first if index == 0 else decode(file, str(file), channels)
-        if frame.shape != first.shape:
-            sizes = ["{} x {}".format(*shape[:2]) for shape in (frame.shape, first.shape)]
-            told = f"{file} is {sizes[0]} (H x W) but {files[0].name} is {sizes[1]}"
-            raise ValueError(f"{told}. Pictures of a folder have one size: resize it, or take it out.")
+        check_size(frame, file, files[0].name, first.shape[:2], rule)
         frames[index] = frame
     return frames
-
-
-def numbered(folder: Path) -> list[Path]:
-    """The pictures of a folder in the order of their numbers.
-
-    Raises:
-        FileNotFoundError: it holds none.
-        ValueError: one has no number, or numbers are double or missing.
-    """
-    found = (p for p in folder.iterdir() if p.suffix.lower() in PICTURES and not p.name.startswith("."))
-    paths = sorted(found, key=lambda path: (number_of(path), path.name))
-    if not paths:
-        raise FileNotFoundError(f"The folder {folder} holds no picture ({', '.join(PICTURES)}).")
-    for before, after in zip(paths, paths[1:], strict=False):
-        gap = number_of(after) - number_of(before)
-        if gap == 0:
-            raise ValueError(f"{before} and {after.name} have the same number. Each frame has one file: remove one.")
-        if gap > 1:
-            missing = number_of(before) + 1
-            raise ValueError(f"{before} is followed by {after.name}: number {missing} is missing. Add it, or renumber.")
-    return paths
 
 
 def vectors_of(path: str | Path) -> np.ndarray:

@@ -1,8 +1,9 @@
-"""Reading and resizing single pictures, the same way in packing and in prediction."""
+"""Finding, reading and resizing pictures, the same way in packing and in prediction."""
 
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -29,6 +30,45 @@ def decode(data: bytes | Path, name: str, channels: int = 3) -> np.ndarray:
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ValueError(f"{name} is not a readable picture ({error}). Copy or make it again.") from None
     return array if array.ndim == 3 else array[:, :, None]
+
+
+def number_of(path: Path) -> int:
+    """The number at the end of a file's name: 12 for frame000012.png.
+
+    Raises:
+        ValueError: there is none.
+    """
+    match = re.search(r"[0-9]+$", path.stem)
+    if match is None:
+        raise ValueError(
+            f"{path} has no number at the end of its name. Pictures are called 12.png, frame12.png or frame000012.png: "
+            f"rename it or take it out."
+        )
+    return int(match.group())
+
+
+def numbered(folder: Path, kinds: tuple[str, ...], gap: str) -> list[Path]:
+    """The pictures of a folder that end in one of `kinds`, in the order of their numbers.
+
+    Raises:
+        ValueError: one has no number, or numbers are double or missing; `gap` says what to do about a missing one.
+    """
+    found = (p for p in folder.iterdir() if p.suffix.lower() in kinds and not p.name.startswith("."))
+    paths = sorted(found, key=lambda path: (number_of(path), path.name))
+    for before, after in zip(paths, paths[1:], strict=False):
+        missing = number_of(before) + 1
+        if number_of(after) < missing:
+            raise ValueError(f"{before} and {after.name} have the same number. Each frame has one file: remove one.")
+        if number_of(after) > missing:
+            raise ValueError(f"{before} is followed by {after.name}: number {missing} is missing. {gap}")
+    return paths
+
+
+def check_size(frame: np.ndarray, name: Path | str, first: Path | str, size: tuple[int, int], rule: str) -> None:
+    """Raises ValueError, which ends in `rule`, where a picture is not of the size (H, W) of the `first` one."""
+    if frame.shape[:2] != size:
+        height, width = frame.shape[:2]
+        raise ValueError(f"{name} is {height} x {width} (H x W) but {first} is {size[0]} x {size[1]}{rule}")
 
 
 def resize(frames: np.ndarray, size: tuple[int, int]) -> np.ndarray:

@@ -11,6 +11,7 @@ import numpy as np
 
 from framecast.sources import Part, finite
 from framecast.sources._files import vectors_of
+from framecast.sources._pictures import check_size
 from framecast.sources._pictures import decode as decode_picture
 from framecast.sources._tfrecord import decode, parse_example, record_at, spans
 
@@ -53,16 +54,12 @@ class Folders:
     def read(self, part: Part, conditions: tuple[str, ...]) -> Picked:
         """One sequence; raises ValueError naming the file at fault."""
         frames = np.empty((part.frames, *self.size, 3), np.uint8)
+        rule = ": all frames have one size. Resize it, or take the sequence out."
         for index in range(part.frames):
             path = f"{part.where}/{index}.png"
             with open(path, "rb") as file:
                 frame = decode_picture(file.read(), path)
-            if frame.shape[:2] != self.size:
-                sizes = ["{} x {}".format(*shape[:2]) for shape in (frame.shape, self.size)]
-                raise ValueError(
-                    f"{path} is {sizes[0]} (H x W) but {self.picture} is {sizes[1]}: all frames have one size. "
-                    f"Resize it, or take the sequence out."
-                )
+            check_size(frame, path, self.picture, self.size, rule)
             frames[index] = frame
         return frames, [self._numbers(Path(part.where), key, part.frames) for key in conditions]
 

@@ -8,9 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from framecast.sources import SPLITS, Part, Source, rate_of
-from framecast.sources._pictures import decode, resize, resized
+from framecast.sources._pictures import check_size, decode, number_of, numbered, resize, resized
 from framecast.values import Condition, Episode, Spec, size_of
 
+ONE_SIZE = ": all frames and labels of a split have one size. Resize it, or take it out with its partner."
 CHUNK = 256  # frames a part: so that a pool of processes shares one long episode
 LAYOUT = """
     ROOT/train/train_img/*.png     ROOT/train/train_label/*.png     frame i and label i have the same file name
@@ -82,11 +83,7 @@ class Dance(Source):
         out = np.empty((len(paths), self.height, self.width, 3), np.uint8)
         for index, path in enumerate(paths):
             frame = decode(path, str(path))
-            if frame.shape[:2] != self._size(first):
-                raise ValueError(
-                    f"{path} is {_shape(frame.shape)} (H x W) but {first} is {_shape(self._size(first))}: all frames "
-                    f"and labels of a split have one size. Resize it, or take it out with its partner."
-                )
+            check_size(frame, path, first, self._size(first), ONE_SIZE)
             out[index] = resize(frame[None], (self.height, self.width))[0]
         return out
 
@@ -123,38 +120,14 @@ class Dance(Source):
         return frames, labels
 
 
-def number_of(path: Path) -> int:
-    """The number at the end of a file's name: 12 for frame000012.png.
-
-    Raises:
-        ValueError: there is none.
-    """
-    match = re.search(r"[0-9]+$", path.stem)
-    if match is None:
-        raise ValueError(
-            f"{path} has no number at the end of its name. Pictures are called 12.png, frame12.png or frame000012.png: "
-            f"rename it or take it out."
-        )
-    return int(match.group())
-
-
 def _pictures_in(folder: Path) -> list[Path]:
     """The PNGs of a folder by number; raises if there are none, or numbers are double or missing."""
     if not folder.is_dir():
         raise FileNotFoundError(f"The folder {folder} is missing. The layout expected:{LAYOUT}")
-    found = (p for p in folder.iterdir() if p.suffix.lower() == ".png" and not p.name.startswith("."))
-    paths = sorted(found, key=lambda path: (number_of(path), path.name))
+    gap = "A sequence has no gaps: add the missing picture, or renumber frames and labels alike."
+    paths = numbered(folder, (".png",), gap)
     if not paths:
         raise FileNotFoundError(f"The folder {folder} holds no .png file. The layout expected:{LAYOUT}")
-    for before, after in zip(paths, paths[1:], strict=False):
-        gap = number_of(after) - number_of(before)
-        if gap == 0:
-            raise ValueError(f"{before} and {after.name} have the same number. Each frame has one file: remove one.")
-        if gap > 1:
-            raise ValueError(
-                f"{before} is followed by {after.name}: number {number_of(before) + 1} is missing. A sequence has no "
-                f"gaps: add the missing picture, or renumber frames and labels alike."
-            )
     return paths
 
 
@@ -203,7 +176,3 @@ def _chunks(name: str, frames: list[Path], labels: list[Path], first: Path) -> l
         given = frames[start:stop]
         parts.append(Part(name, start, stop, len(given), (first, given, labels[start:stop])))
     return parts
-
-
-def _shape(shape: tuple[int, ...]) -> str:
-    return f"{shape[0]} x {shape[1]}"
