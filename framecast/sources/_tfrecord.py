@@ -35,13 +35,8 @@ def records(path: Path) -> Iterator[tuple[int, bytes]]:
     Raises:
         ValueError: the file is cut off, empty or damaged; names the file, the record (from 0) and the byte.
     """
-    offset, number, size = 0, 0, path.stat().st_size
-    if size == 0:
-        raise ValueError(f"{path} is empty. Copy or make it again.")
-    while offset < size:
-        data = record_at(path, offset, number)
-        yield offset, data
-        offset, number = offset + 16 + len(data), number + 1
+    for number, (offset, _) in enumerate(spans(path)):
+        yield offset, record_at(path, offset, number)
 
 
 def spans(path: Path) -> Iterator[tuple[int, int]]:
