@@ -58,12 +58,9 @@ class Npz(Source):
 
     def spec(self) -> Spec:
         """Of the first file, from its header; `parts` compares the others with it."""
-        path = next(iter(self.files.values()))
-        headers = _headers(path)
-        height, width, channels = self._frame(path, headers)[1:]
-        count = sum(self._numbers(path, headers, key) for key in self.conditions)
-        condition = Condition("vector", count, tuple(self.conditions)) if count else Condition()
-        return Spec(*(self.size or (height, width)), channels, condition, self.fps)
+        height, width, channels, *counts = self._listed(next(iter(self.files.values())))[1]
+        condition = Condition("vector", sum(counts), tuple(self.conditions)) if counts else Condition()
+        return Spec(height, width, channels, condition, self.fps)
 
     def about(self) -> dict[str, str]:
         sizes = (self._frame(path, _headers(path))[1:3] for path in self.files.values())
@@ -77,17 +74,17 @@ class Npz(Source):
         """
         names = split_of(list(self.files), self.val, self.test).get(split, [])
         first = next(iter(self.files.values()))
-        wanted = self._kind(first) if names else ()
+        wanted = self._listed(first)[1] if names else ()
         parts = []
         for name in names:
             path = self.files[name]
-            if (kind := self._kind(path)) != wanted:
+            length, kind = self._listed(path)
+            if kind != wanted:
                 size = ", resize all with --size" if kind[:2] != wanted[:2] else ""
                 raise ValueError(
                     f"{path} holds frames of H x W x C, condition numbers = {kind} but {first} {wanted}: "
                     f"all files must agree. Take it out{size}, or give a narrower folder."
                 )
-            length = self._frame(path, _headers(path))[0]
             parts.append(Part(name, 0, length, length, str(path)))
         return parts
 
@@ -114,11 +111,12 @@ class Npz(Source):
         frames = resize(frames, self.size or (height, width))
         return Episode(part.episode, frames, np.concatenate(columns, axis=1) if columns else None)
 
-    def _kind(self, path: Path) -> tuple[int, ...]:
+    def _listed(self, path: Path) -> tuple[int, tuple[int, ...]]:
+        """T of a file; and H, W, C of its frames as they are packed with D of each of its conditions."""
         headers = _headers(path)
-        height, width, channels = self._frame(path, headers)[1:]
+        length, height, width, channels = self._frame(path, headers)
         numbers = (self._numbers(path, headers, key) for key in self.conditions)
-        return *(self.size or (height, width)), channels, *numbers
+        return length, (*(self.size or (height, width)), channels, *numbers)
 
     def _frame(self, path: Path, headers: dict[str, Header]) -> tuple[int, int, int, int]:
         """(T, H, W, C) of the frames, C after the choice of channels."""
@@ -167,13 +165,9 @@ def _headers(path: Path) -> dict[str, Header]:
         with zipfile.ZipFile(path) as archive:
             for name in archive.namelist():
                 with archive.open(name) as member:
-                    version = np.lib.format.read_magic(member)
-                    reader = (
-                        np.lib.format.read_array_header_1_0
-                        if version == (1, 0)
-                        else np.lib.format.read_array_header_2_0
-                    )
-                    shape, _, dtype = reader(member)
+                    first = np.lib.format.read_magic(member) == (1, 0)
+                    header = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                    shape, _, dtype = header(member)
                 found[name.removesuffix(".npy")] = shape, dtype
     except FileNotFoundError:
         raise
