@@ -9,12 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
 import torch
 
-from framecast import evaluate, models
+from framecast import evaluate
 from framecast.metrics.frame import psnr
 from framecast.metrics.horizon import WINDOW, Looks, distance, end, half_life, looks, slope
 from framecast.models.base import Model
@@ -242,7 +243,7 @@ class _Course:
             else:
                 yield tensor(known[to_and_fro(len(known), first, stop)])[None]
 
-    def rolled(self, model: Model, forced: bool) -> Film:
+    def rolled(self, model: Model, forced: bool = False) -> Film:
         """The model's film: to the horizon, or with true frames fed, as long as there are."""
         count = self.truths if forced else self.horizon
         given = tensor(self.episode.frames[: self.context])[None]
@@ -258,20 +259,11 @@ class _Course:
 def _ways(predictors: dict[str, Model], store: Store, context: int) -> list[tuple[str, Fed, Callable[[_Course], Film]]]:
     """The rows: who, what is fed, and the film of an episode."""
     ways: list[tuple[str, Fed, Callable[[_Course], Film]]] = []
-
-    def rolled(model: Model, forced: bool = False) -> Callable[[_Course], Film]:
-        return lambda course: course.rolled(model, forced)
-
-    for who, model in predictors.items():
-        ways.append((who, "own" if model.feeds_back else "nothing", rolled(model)))
+    for who, model in [*predictors.items(), *evaluate.copies(store.spec, context).items()]:
+        ways.append((who, "own" if model.feeds_back else "nothing", partial(_Course.rolled, model=model)))
         if model.feeds_back:
-            ways.append((who, "true", rolled(model, forced=True)))
-    for which in ("first",) if context == 1 else ("first", "last"):  # of one given frame they are the same
-        ways.append(
-            (f"copy {which} frame", "nothing", rolled(models.build(store.spec, "copy", {"which": which}).eval()))
-        )
-    ways.append(("copy last frame", "true", lambda course: course.frames_before()))
-    return ways
+            ways.append((who, "true", partial(_Course.rolled, model=model, forced=True)))
+    return [*ways, ("copy last frame", "true", _Course.frames_before)]
 
 
 def _watch(film: Film, course: _Course) -> Seen:

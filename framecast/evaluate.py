@@ -19,7 +19,7 @@ from framecast.models.base import Model
 from framecast.protocols import Psnr
 from framecast.rollout import CHUNK, as_bytes, roll
 from framecast.store import Store
-from framecast.values import Episode, tensor
+from framecast.values import Episode, Spec, tensor
 
 T = TypeVar("T")
 
@@ -184,12 +184,15 @@ def evaluate(
         check_fit(model, store)
         result.scores[who], seconds = _draw(who, model, result, samples, seed, pixels, progress)
         result.speed[who] = samples * sum(len(t) for t in result.truth) / seconds
-    for which in ("first", "last") if baselines else ():
-        if which == "last" and context == 1:
-            continue  # with one given frame they are the same
-        model = models.build(store.spec, "copy", {"which": which}).eval()
-        result.scores[f"copy {which} frame"] = _draw("copy", model, result, 1, seed, pixels, None)[0]
+    for who, model in copies(store.spec, context).items() if baselines else ():
+        result.scores[who] = _draw(who, model, result, 1, seed, pixels, None)[0]
     return result
+
+
+def copies(spec: Spec, context: int) -> dict[str, Model]:
+    """The copy baselines by the names of their rows; of one given frame, the first and the last are the same."""
+    which = ("first",) if context == 1 else ("first", "last")
+    return {f"copy {frame} frame": models.build(spec, "copy", {"which": frame}).eval() for frame in which}
 
 
 def told_otherwise(model: Model, result: Result, conditions: list[np.ndarray | None], seed: int = 0) -> float:
