@@ -33,10 +33,9 @@ from framecast.atomic import check_absent, flush
 from framecast.journal import Journal, alone, stamp
 from framecast.parts import Job, Task, check, layout
 from framecast.reading import BROKEN
-from framecast.sources import SPLITS, Part, Source, find, finite
+from framecast.sources import SPLITS, Source, find, finite
 from framecast.spread import far_out, standard
-from framecast.store import INDEX, Store, checksum
-from framecast.values import Spec
+from framecast.store import INDEX, Store, arrays, checksum
 
 CHUNK = 256  # frames that a worker takes at a time, where parts are short
 
@@ -122,7 +121,9 @@ def _take_up(task: Task, journal: Journal, tell: Callable[[str], None]) -> None:
     shutil.rmtree(task.root, ignore_errors=True)
     task.root.mkdir()
     for split, parts in task.plan.items():
-        _create(task.root, split, parts, task.spec)
+        frames, conditions = sum(p.frames for p in parts), sum(p.stop - p.start for p in parts)
+        for name, form in arrays(task.spec, split, frames, conditions).items():
+            _allocate(task.root / name, *form)
     record.write_text(json.dumps({**wanted, "sizes": _sizes(task.root)}))
 
 
@@ -154,18 +155,7 @@ def _broken_off(task: Task, journal: Journal, error: BaseException, tell: Callab
         tell(f"{100 * share:.0f} % is kept in {task.partial}: the same command goes on there. Or remove it.")
 
 
-def _create(root: Path, split: str, parts: list[Part], spec: Spec) -> None:
-    """Makes a split's empty files, with their room on the disk taken."""
-    frames, conditions = sum(p.frames for p in parts), sum(p.stop - p.start for p in parts)
-    picture = (spec.height, spec.width)
-    _allocate(root / f"{split}.frames.npy", np.uint8, (frames, *picture, spec.channels))
-    if spec.condition.kind == "picture":
-        _allocate(root / f"{split}.condition.npy", np.uint8, (conditions, *picture, spec.condition.size))
-    if spec.condition.kind == "vector":
-        _allocate(root / f"{split}.condition.npy", np.float32, (conditions, spec.condition.size))
-
-
-def _allocate(path: Path, dtype: Any, shape: tuple[int, ...]) -> None:
+def _allocate(path: Path, dtype: np.dtype, shape: tuple[int, ...]) -> None:
     """An .npy file of that shape. Its blocks are taken now: a full disk is an error here, not a crash while filling."""
     array = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
     array.flush()

@@ -23,6 +23,7 @@ from framecast.values import Episode, Spec
 VERSION = 1
 INDEX = "index.json"
 AGAIN = "Pack the store again."
+Form = tuple[np.dtype, tuple[int, ...]]  # of an array: type and shape
 UNREADABLE = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # in names: control characters, bytes that are no UTF-8
 
 
@@ -63,14 +64,14 @@ class Store:
         with reading(index, AGAIN):
             self.spec = Spec.from_dict(self.index["spec"])
             self.entries = {s: [Entry(**e) for e in entries] for s, entries in self.index["splits"].items()}
-            self._shapes = {name: shape for split in self.entries for name, shape in self._expected(split).items()}
-            sizes = {name: int(self.index["files"][name]["bytes"]) for name in self._shapes}
+            self._forms = {name: form for split in self.entries for name, form in self._expected(split).items()}
+            sizes = {name: int(self.index["files"][name]["bytes"]) for name in self._forms}
         self._arrays: dict[str, np.ndarray] = {}
         for name, size in sizes.items():
             self._check_size(name, size)
 
-    def _expected(self, split: str) -> dict[str, tuple[int, ...]]:
-        """File -> the shape of its array. Raises ValueError where episodes do not lie one after another."""
+    def _expected(self, split: str) -> dict[str, Form]:
+        """The files of a split. Raises ValueError where episodes do not lie one after another."""
         frame = condition = 0
         for e in self.entries[split]:
             if not isinstance(e.name, str) or UNREADABLE.search(e.name):
@@ -78,10 +79,7 @@ class Store:
             if (e.first_frame, e.first_condition) != (frame, condition) or min(e.frames, e.conditions) < 0:
                 raise ValueError(f"{split}, episode {e.name!r} does not begin where the one before it ends")
             frame, condition = e.first_frame + e.frames, e.first_condition + e.conditions
-        picture, known = (self.spec.height, self.spec.width), self.spec.condition
-        rows = {"picture": (condition, *picture, known.size), "vector": (condition, known.size)}.get(known.kind)
-        found = {"frames": (frame, *picture, self.spec.channels), "condition": rows}
-        return {f"{split}.{what}.npy": shape for what, shape in found.items() if shape and self.entries[split]}
+        return arrays(self.spec, split, frame, condition) if self.entries[split] else {}
 
     def _check_size(self, name: str, expected: int) -> None:
         path = self.root / name
@@ -91,7 +89,7 @@ class Store:
 
     def verify(self) -> None:
         """Reads every byte and compares checksums. Raises ValueError naming the file that differs."""
-        for name in self._shapes:
+        for name in self._forms:
             if checksum(self.root / name) != self.index["files"][name].get("crc32"):
                 raise ValueError(f"{self.root / name} has changed since it was packed. {AGAIN}")
 
@@ -101,9 +99,9 @@ class Store:
         if key not in self._arrays:
             with reading(self.root / key, AGAIN):
                 found = np.lib.format.open_memmap(self.root / key, mode="r")
-                wanted = (self._shapes[key], np.float32 if len(self._shapes[key]) == 2 else np.uint8, True)
-                if (found.shape, found.dtype, found.flags.c_contiguous) != wanted:
-                    raise ValueError(f"it holds {found.dtype} {found.shape}, not {np.dtype(wanted[1])} {wanted[0]}")
+                dtype, shape = self._forms[key]
+                if (found.dtype, found.shape, found.flags.c_contiguous) != (dtype, shape, True):
+                    raise ValueError(f"it holds {found.dtype} {found.shape}, not {dtype} {shape}")
             self._arrays[key] = found
         return self._arrays[key]
 
@@ -131,6 +129,16 @@ class Store:
     def episodes(self, split: str) -> Iterator[Episode]:
         """All episodes of a split in order."""
         return (self.episode(split, n) for n in range(len(self.entries_of(split))))
+
+
+def arrays(spec: Spec, split: str, frames: int, conditions: int) -> dict[str, Form]:
+    """The files of a split with so many frames and conditions: name -> type and shape."""
+    picture, known, rows = (spec.height, spec.width), spec.condition, {}
+    if known.kind == "picture":
+        rows = {f"{split}.condition.npy": (np.dtype(np.uint8), (conditions, *picture, known.size))}
+    if known.kind == "vector":
+        rows = {f"{split}.condition.npy": (np.dtype(np.float32), (conditions, known.size))}
+    return {f"{split}.frames.npy": (np.dtype(np.uint8), (frames, *picture, spec.channels)), **rows}
 
 
 def checksum(path: Path) -> int:
