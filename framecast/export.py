@@ -67,7 +67,7 @@ def export(
             f"{store.root} has frames of {store.spec.channels} channels; {form} holds pictures of 3 (RGB)."
         )
     columns = {} if form == "dance" else _columns(store, action, position)
-    (_check_dance if form == "dance" else _check_bair)(store, list(entries))
+    _check(store, form, list(entries))
     with replacing(out) as partial:
         for split in entries:
             if form == "dance":
@@ -124,30 +124,21 @@ def _range(key: str, text: str, size: int) -> slice:
     return slice(first, stop)
 
 
-def _check_bair(store: Store, splits: list[str]) -> None:
-    for split in splits:
-        for e in store.entries_of(split):
-            if e.conditions not in (0, e.frames):
-                raise ValueError(
-                    f"{store.root}, {split}, episode {e.name!r} has {e.frames} frames and {e.conditions} rows of "
-                    f"condition; BAIR's forms hold as many of both. Leave the split out with --split."
-                )
-
-
-def _check_dance(store: Store, splits: list[str]) -> None:
-    condition = store.spec.condition
-    if condition.kind != "picture" or condition.size != 3:
+def _check(store: Store, form: str, splits: list[str]) -> None:
+    """Raises ValueError where the conditions are not as many, or of the kind, that the form holds."""
+    condition, dance = store.spec.condition, form == "dance"
+    if dance and (condition.kind, condition.size) != ("picture", 3):
         raise ValueError(
             f"{store.root} has as condition: {condition}; dance holds an RGB picture (3 channels) for every frame. "
             f"Numbers are exported --as {' or '.join(FORMS[:2])}."
         )
+    rows, holds = ("labels", "dance holds") if dance else ("rows of condition", "BAIR's forms hold")
     for split in splits:
-        for entry in store.entries_of(split) if split != "test" else []:
-            if entry.frames != entry.conditions:
-                counts = f"{entry.frames} frames and {entry.conditions} labels"
+        for e in store.entries_of(split) if not (dance and split == "test") else []:
+            if e.conditions != e.frames and (dance or e.conditions):
                 raise ValueError(
-                    f"{store.root}, {split}, episode {entry.name!r} has {counts}; dance holds as many of both. "
-                    f"Leave the split out with --split."
+                    f"{store.root}, {split}, episode {e.name!r} has {e.frames} frames and {e.conditions} {rows}; "
+                    f"{holds} as many of both. Leave the split out with --split."
                 )
 
 
