@@ -62,6 +62,12 @@ LEG_PHRASES = (
     "stand stand stand:left stand:left stand stand:right stand:right stand",
     "stand knee/stand:turn stand stand/knee:twist stand knee/stand:turn stand stand/knee:twist",
 )
+# Of the head: where it is from the neck (body heights).
+HEAD = {
+    "nose": (0, 0.082, 0.064), "chin": (0, 0.052, 0.024), "brow": (0, 0.096, 0.014), "skull": (0, 0.092, -0.018),
+    "crown": (0, 0.122, -0.004), "bun": (0, 0.118, -0.075), "l_eye": (0.024, 0.098, 0.051),
+    "r_eye": (-0.024, 0.098, 0.051), "l_ear": (0.054, 0.088, -0.004), "r_ear": (-0.054, 0.088, -0.004),
+}  # fmt: skip
 SWING = np.exp(-np.arange(LAG + 1) / 4.5) * np.cos(np.arange(LAG + 1) * 0.42)  # a damped pendulum's answer
 SWING = (SWING / SWING.sum()).astype(np.float32)
 
@@ -237,16 +243,7 @@ def skeleton(key: int, t: np.ndarray, aspect: float) -> tuple[dict[str, np.ndarr
         joint[s + "_wrist"] = joint[s + "_elbow"] + 0.14 * lower
         joint[s + "_hand"] = joint[s + "_wrist"] + 0.045 * lower
     gaze = yaw + twist * 0.4
-    face = {
-        "nose": (0, 0.082, 0.064),
-        "chin": (0, 0.052, 0.024),
-        "brow": (0, 0.096, 0.014),
-        "skull": (0, 0.092, -0.018),
-    }
-    face |= {"crown": (0, 0.122, -0.004), "bun": (0, 0.118, -0.075)}
-    face |= {"l_eye": (0.024, 0.098, 0.051), "r_eye": (-0.024, 0.098, 0.051)}
-    face |= {"l_ear": (0.054, 0.088, -0.004), "r_ear": (-0.054, 0.088, -0.004)}
-    for name, place in face.items():
+    for name, place in HEAD.items():
         joint[name] = joint["neck"] + _turn(np.array(place), gaze, 0.5 * pitch + nod, 0.6 * roll + tilt)
     return joint, walk["x"], TALL * (1 + 0.05 * walk["depth"])
 

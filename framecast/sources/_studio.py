@@ -182,16 +182,8 @@ def shadow(body: Body, size: tuple[int, int]) -> np.ndarray:
     radius = (np.float32(0.03) * body.scale[:, None] * size[0] + 0 * high).astype(np.float32)
     opacity = (0.75 / (1 + 2.2 * high)).astype(np.float32)
     colour = np.ones((*high.shape, 1), np.float32)
-    strokes = Strokes(
-        body.ground[:, a] * size[0],
-        body.ground[:, b] * size[0],
-        radius,
-        radius,
-        colour,
-        opacity,
-        soft,
-        _full(0, a * high),
-    )
+    ground = body.ground * size[0]
+    strokes = Strokes(ground[:, a], ground[:, b], radius, radius, colour, opacity, soft, _full(0, high))
     return paint(np.zeros((len(high), 1, *size), np.float32), strokes)
 
 
