@@ -131,6 +131,13 @@ def split_of(names: list[str], val: str | None, test: str | None) -> dict[str, l
     return {"train": trains, "val": vals, "test": tests}
 
 
+def at_least(**options: tuple[int, int]) -> None:
+    """Of options as name=(value, least): raises ValueError naming the first whose value is below its least."""
+    for name, (value, least) in options.items():
+        if value < least:
+            raise ValueError(f"--{name} is {value}; it must be {least} or more.")
+
+
 def rate_of(fps: float) -> float:
     """Frames a second, as given; recordings of one's own seldom say it.
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from framecast.sources import SPLITS, Part, Source
+from framecast.sources import SPLITS, Part, Source, at_least
 from framecast.values import Episode, Spec
 
 SIDE = 28  # pixels of a digit, as MNIST has them
@@ -51,12 +51,9 @@ class Digits(Source):
         size: int = 64,
         digits: int = 2,
     ) -> None:
-        least = {"train": 0, "val": 0, "test": 0, "steps": 2, "seed": 0, "size": SIDE + 1, "digits": 1}
-        given = {"train": train, "val": val, "test": test, "steps": steps, "seed": seed, "size": size, "digits": digits}
-        for name, value in given.items():
-            if value < least[name]:
-                raise ValueError(f"--{name} is {value}; it must be {least[name]} or more.")
-        self.counts = {split: given[split] for split in SPLITS}
+        at_least(train=(train, 0), val=(val, 0), test=(test, 0), steps=(steps, 2), seed=(seed, 0))
+        at_least(size=(size, SIDE + 1), digits=(digits, 1))
+        self.counts = {"train": train, "val": val, "test": test}
         self.steps, self.seed, self.size, self.digits = steps, seed, size, digits
         self.pictures, self.origin = _mnist(Path(root)) if root is not None else _bundled()
 

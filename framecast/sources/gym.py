@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from framecast.sources import Part, Source, finite
+from framecast.sources import Part, Source, at_least, finite
 from framecast.sources._pictures import resize, resized
 from framecast.sources._policies import MARGIN, Policy, Pushes, held, smooth
 from framecast.values import Condition, Episode, Spec, nearest, size_of
@@ -61,14 +61,7 @@ class Gym(Source):
         every: int = 1,
         size: str = "64x64",
     ) -> None:
-        for name, value, least in (
-            ("episodes", episodes, 1),
-            ("steps", steps, 2),
-            ("seed", seed, 0),
-            ("every", every, 1),
-        ):
-            if value < least:
-                raise ValueError(f"--{name} is {value}; it must be {least} or more.")
+        at_least(episodes=(episodes, 1), steps=(steps, 2), seed=(seed, 0), every=(every, 1))
         self.env = SHORT.get(env, env)
         self.pusht = self.env == PUSHT
         self.count, self.steps, self.policy, self.seed, self.every = episodes, steps, policy, seed, every
