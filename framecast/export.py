@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from framecast.atomic import check_absent, replacing
+from framecast.sources._pictures import write_pictures
 from framecast.sources._softmotion import FIELDS
 from framecast.sources._tfrecord import serialise_example, write_records
 from framecast.store import Store
@@ -159,7 +159,7 @@ def _folders(root: Path, episodes: Iterator[Episode], columns: Columns, count: C
     for group, members in _groups(episodes):
         for number, episode in enumerate(members):
             folder = root / group / str(number)
-            _pictures(folder, episode.frames)
+            write_pictures(folder, episode.frames)
             for key, at in columns.items():
                 (folder / FIELDS[key][0]).write_text(table(_numbers(episode, at)))
             count(len(episode.frames))
@@ -170,12 +170,6 @@ def table(numbers: np.ndarray) -> str:
     reads as more than that.
     """
     return "".join(",".join(map(repr, row)) + "\n" for row in numbers.tolist())
-
-
-def _pictures(folder: Path, frames: np.ndarray) -> None:
-    folder.mkdir(parents=True)
-    for index, frame in enumerate(frames):
-        Image.fromarray(np.asarray(frame)).save(folder / f"{index}.png")
 
 
 def _records(root: Path, episodes: Iterator[Episode], columns: Columns, camera: str, count: Count) -> None:
@@ -198,8 +192,8 @@ def _dance(root: Path, split: str, store: Store, count: Count) -> None:
         frames, labels = episode.frames, episode.condition
         assert labels is not None
         if split == "test" and len(frames) == len(labels):  # all are known: one is given, all are the truth
-            _pictures(root / split / "test_truth" / inner, frames)
+            write_pictures(root / split / "test_truth" / inner, frames)
             frames = frames[:1]
-        _pictures(root / split / f"{split}_img" / inner, frames)
-        _pictures(root / split / f"{split}_label" / inner, labels)
+        write_pictures(root / split / f"{split}_img" / inner, frames)
+        write_pictures(root / split / f"{split}_label" / inner, labels)
         count(len(episode.frames))

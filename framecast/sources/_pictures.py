@@ -1,4 +1,4 @@
-"""Finding, reading and resizing pictures, the same way in packing and in prediction."""
+"""Finding, reading, resizing and writing pictures, the same way in packing and in prediction."""
 
 from __future__ import annotations
 
@@ -62,6 +62,13 @@ def numbered(folder: Path, kinds: tuple[str, ...], gap: str) -> list[Path]:
         if number_of(after) > missing:
             raise ValueError(f"{before} is followed by {after.name}: number {missing} is missing. {gap}")
     return paths
+
+
+def write_pictures(folder: Path, frames: np.ndarray, first: int = 0) -> None:
+    """Frames uint8 (T, H, W, 3) as PNGs named by their numbers, from `first`; the folder is made if it is not there."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for number, frame in enumerate(frames, first):
+        Image.fromarray(np.asarray(frame)).save(folder / f"{number}.png")
 
 
 def check_size(frame: np.ndarray, name: Path | str, first: Path | str, size: tuple[int, int], rule: str) -> None:

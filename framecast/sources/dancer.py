@@ -14,12 +14,12 @@ from hashlib import blake2b
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from framecast.atomic import check_free, replacing
 from framecast.sources import SPLITS, Part, Source
 from framecast.sources import _studio as studio
 from framecast.sources._motion import LAG, TALL, drift, skeleton, swinging
+from framecast.sources._pictures import write_pictures
 from framecast.values import Condition, Episode, Spec, size_of
 
 BLOCK = 32  # frames drawn together; a block is always drawn whole, so that its bytes depend on nothing else
@@ -172,8 +172,5 @@ def _save(root: Path, source: Dancer, job: tuple[str, Part]) -> int:
     if split == "test":
         folders = {"img": frames[: max(0, 1 - part.start)], "label": labels, "truth": frames}
     for kind, pictures in folders.items():
-        folder = root / split / f"{split}_{kind}" / inner
-        folder.mkdir(parents=True, exist_ok=True)
-        for i, picture in enumerate(pictures):
-            Image.fromarray(picture).save(folder / f"{part.start + i}.png")
+        write_pictures(root / split / f"{split}_{kind}" / inner, pictures, part.start)
     return len(frames)
