@@ -99,15 +99,13 @@ class Lpips:
         self.network = NETWORKS[name]
         with torch.device("meta"):  # no numbers are drawn that are replaced at once
             self.layers = self.network.build().requires_grad_(False)
-        wanted = {key: tuple(value.shape) for key, value in self.layers.state_dict().items()}
-        found = {key: classifier.get(f"features.{key}") for key in wanted}
-        _check({f"features.{key}": (found[key], shape) for key, shape in wanted.items()}, name)
-        self.layers.load_state_dict({k: v.float() for k, v in found.items() if v is not None}, assign=True)
+        shapes = {f"features.{key}": tuple(value.shape) for key, value in self.layers.state_dict().items()}
+        features = _checked(classifier, shapes, name)
+        self.layers.load_state_dict({k.removeprefix("features."): v for k, v in features.items()}, assign=True)
         self.layers.to(self.device)
-        widths = [wanted[f"{layer - 1}.weight"][0] for layer in self.network.seen]
-        keys = [f"lin{n}.model.1.weight" for n in range(len(widths))]
-        _check({key: (linear.get(key), (1, w, 1, 1)) for key, w in zip(keys, widths, strict=True)}, name)
-        self.linear = [linear[key].float().to(self.device) for key in keys]
+        widths = [shapes[f"features.{layer - 1}.weight"][0] for layer in self.network.seen]
+        shapes = {f"lin{n}.model.1.weight": (1, width, 1, 1) for n, width in enumerate(widths)}
+        self.linear = [weight.to(self.device) for weight in _checked(linear, shapes, name).values()]
         self.shift, self.scale = (torch.tensor(v, device=self.device).view(3, 1, 1) for v in (SHIFT, SCALE))
 
     def __call__(self, prediction: Tensor, truth: Tensor) -> Tensor:
@@ -187,9 +185,10 @@ def _tensors(weights: Weights) -> dict[str, Any]:
     return found
 
 
-def _check(found: dict[str, tuple[Any, tuple[int, ...]]], name: str) -> None:
-    """That every weight is there in its shape: `found` is name -> (tensor, wanted shape)."""
-    for key, (tensor, shape) in found.items():
-        if not isinstance(tensor, Tensor) or tuple(tensor.shape) != shape:
-            have = tuple(tensor.shape) if isinstance(tensor, Tensor) else "missing"
+def _checked(weights: Mapping[str, Any], shapes: dict[str, tuple[int, ...]], name: str) -> dict[str, Tensor]:
+    """The weights of these names and shapes, in single precision. Raises ValueError where one has another, or none."""
+    for key, shape in shapes.items():
+        have = tuple(weights[key].shape) if isinstance(weights.get(key), Tensor) else "missing"
+        if have != shape:
             raise ValueError(f"{name} for LPIPS has {key} in the shape {shape}; here it is {have}.")
+    return {key: weights[key].float() for key in shapes}
