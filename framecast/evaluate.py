@@ -144,7 +144,6 @@ def evaluate(
     baselines: bool = True,
     progress: Callable[[str, int, int], None] | None = None,
     samples: int = 1,
-    pixels: int = FRAMES_AT_ONCE,
     formula: Psnr = "frame",
     extras: Extras = NOTHING,
     whole: bool = False,
@@ -162,7 +161,6 @@ def evaluate(
         baselines: with the copy baselines.
         progress: called with who predicts, frames done, and frames in all.
         samples: K of each episode.
-        pixels: of frames drawn together; but for rounding, results do not depend on it.
         formula: of the PSNR, as `protocols.Protocol` has it.
         extras: further metrics.
         whole: episodes that end before the horizon are left out, not predicted to their ends.
@@ -182,10 +180,10 @@ def evaluate(
         result.conditions.append(None if episode.condition is None else np.asarray(episode.condition[:stop]))
     for who, model in predictors.items():
         check_fit(model, store)
-        result.scores[who], seconds = _draw(who, model, result, samples, seed, pixels, progress)
+        result.scores[who], seconds = _draw(who, model, result, samples, seed, progress)
         result.speed[who] = samples * sum(len(t) for t in result.truth) / seconds
     for who, model in copies(store.spec, context).items() if baselines else ():
-        result.scores[who] = _draw(who, model, result, 1, seed, pixels, None)[0]
+        result.scores[who] = _draw(who, model, result, 1, seed)[0]
     return result
 
 
@@ -205,7 +203,7 @@ def told_otherwise(model: Model, result: Result, conditions: list[np.ndarray | N
         seed: of the samples.
     """
     again = replace(result, conditions=conditions, samples=1, scores={}, speed={}, extras=NOTHING)
-    again.scores["told"] = _draw("told", model, again, 1, seed, FRAMES_AT_ONCE, None)[0]
+    again.scores["told"] = _draw("told", model, again, 1, seed)[0]
     return again.table()["told"]["psnr"]
 
 
@@ -215,13 +213,12 @@ def _draw(
     result: Result,
     samples: int,
     seed: int,
-    pixels: int,
-    progress: Callable[[str, int, int], None] | None,
+    progress: Callable[[str, int, int], None] | None = None,
 ) -> tuple[list[Scored], float]:
     """Every episode's samples, drawn in batches over episodes and samples of one length; and the seconds it took."""
     lengths = [len(t) for t in result.truth]
     height, width = result.truth[0].shape[1:3]
-    together = max(1, pixels // (height * width))
+    together = max(1, FRAMES_AT_ONCE // (height * width))
     jobs = sorted(((n, k) for n in range(len(lengths)) for k in range(samples)), key=lambda job: lengths[job[0]])
     gathered: dict[int, _Gathered] = {}
     finished: dict[int, Scored] = {}

@@ -67,12 +67,11 @@ def test_diversity_is_the_distance_over_all_pairs() -> None:
     assert same.value() == 0
 
 
-def test_results_do_not_depend_on_how_many_are_drawn_together(store: Store) -> None:
-    model = model_for(store)
-    runs = [
-        evaluate.evaluate({"latent": model}, store, "val", 2, samples=5, pixels=pixels, baselines=False)
-        for pixels in (1, 16 * 16 * 7, 2**21)
-    ]
+def test_results_do_not_depend_on_how_many_are_drawn_together(store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, runs = model_for(store), []
+    for pixels in (1, 16 * 16 * 7, 2**21):
+        monkeypatch.setattr(evaluate, "FRAMES_AT_ONCE", pixels)
+        runs.append(evaluate.evaluate({"latent": model}, store, "val", 2, samples=5, baselines=False))
     for other in runs[1:]:
         for one, two in zip(runs[0].scores["latent"], other.scores["latent"], strict=True):
             np.testing.assert_allclose(one.psnr, two.psnr, atol=0.02)  # frames are rounded to bytes
@@ -117,7 +116,7 @@ def test_every_episode_has_noise_of_its_own(store: Store) -> None:
     result.given, result.truth = [episode.frames[:2]] * 4, [episode.frames[2:]] * 4
     result.conditions = [episode.condition] * 4
     again = replace(result, scores={}, numbers=[0, 1, 2, 0])
-    one, two, three, like_one = evaluate._draw("latent", model, again, 2, 0, 2**21, None)[0]
+    one, two, three, like_one = evaluate._draw("latent", model, again, 2, 0)[0]
     assert not np.array_equal(one.samples[0], two.samples[0])
     assert not np.array_equal(two.samples[0], three.samples[0])
     np.testing.assert_allclose(one.psnr, like_one.psnr, atol=0.02)
