@@ -7,7 +7,7 @@ whose posterior mean has a variance above 0.01; Burda et al. 2016, section 5.2; 
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -102,10 +102,6 @@ class Diagnosis:
                 " --beta",
             ]
         return []
-
-    def to_dict(self) -> dict[str, object]:
-        """As plain values."""
-        return asdict(self)
 
 
 def diagnose(name: str, model: Model, result: Result, seed: int = 0, implied: float | None = None) -> Diagnosis:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -43,10 +43,6 @@ class Distances:
                 " extrapolated ones less so. Compare at equal numbers of videos only."
             )
         return lines
-
-    def to_dict(self) -> dict[str, object]:
-        """As plain values."""
-        return asdict(self)
 
 
 @dataclass(frozen=True)

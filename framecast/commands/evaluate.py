@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -85,9 +86,9 @@ def evaluate(options: Any) -> Any:
     out.mkdir(parents=True, exist_ok=True)
     kept = about(options, loaded, store, protocol, context)
     if diagnoses:
-        kept["diagnosis"] = {who: found.to_dict() for who, found in diagnoses.items()}
+        kept["diagnosis"] = {who: asdict(found) for who, found in diagnoses.items()}
     if distances:
-        kept["fvd"] = distances.to_dict()
+        kept["fvd"] = asdict(distances)
     kept["films"] = keep(result, out)
     write_json(out / "results.json", record(result, kept))
     files = draw(result, out, store.spec.fps)

@@ -252,5 +252,5 @@ def _doctor(store: Any, settings: Any, model: str, out: Path) -> None:
     found = diagnose(model, loaded.model, result, settings.seed, implied_sigma(loaded.settings, store.spec.values))
     several = len(result.names) > 1
     of = f"{len(result.names)} val episode{'s' * several}, {len(result.truth[0])} frames{' of each' * several}"
-    write_json(out / "diagnosis.json", {**found.to_dict(), "of": of, "words": found.words()})
+    write_json(out / "diagnosis.json", {**dataclasses.asdict(found), "of": of, "words": found.words()})
     print("\n".join([f"What was learned ({of}):", *(f"  {line}" for line in found.words())]))
