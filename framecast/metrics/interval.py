@@ -14,20 +14,19 @@ def over_videos(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     return (bootstrap if len(values) >= FEW else student)(values, level)
 
 
-def bootstrap(values: np.ndarray, level: float = 0.95, seed: int = 0) -> tuple[float, float]:
+def bootstrap(values: np.ndarray, level: float = 0.95) -> tuple[float, float]:
     """The interval of a mean over videos, by drawing the videos anew with replacement (Efron 1979, percentiles).
 
     Args:
         values: (V,), one number a video.
         level: share of the drawn means inside.
-        seed: of the draws.
 
     Raises:
         ValueError: fewer than two values, of which no spread can be told.
     """
     if values.ndim != 1 or len(values) < 2:
         raise ValueError(f"An interval needs one number for each of at least two videos; these are {values.shape}.")
-    drawn = np.random.default_rng(seed).integers(len(values), size=(TIMES, len(values)))
+    drawn = np.random.default_rng(0).integers(len(values), size=(TIMES, len(values)))
     low, high = np.quantile(values[drawn].mean(1), [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)
 

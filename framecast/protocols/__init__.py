@@ -12,7 +12,6 @@ from framecast.protocols.protocol import (
     Published,
     checked,
     differences,
-    hashed,
 )
 
 __all__ = [
@@ -28,5 +27,4 @@ __all__ = [
     "checked",
     "differences",
     "find",
-    "hashed",
 ]
