@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable
 from html import escape
 from typing import Any
 
@@ -13,12 +13,27 @@ from framecast.report.contents import Group
 from framecast.report.folders import Run
 
 
-def table(kind: str, names: list[str], rows: str) -> str:
-    """A table under its columns' names, the first of which is that of the rows."""
+def table(
+    kind: str, names: list[str], lines: list[list[str]], swatch: bool = False, told: Callable[[str], str] = escape
+) -> str:
+    """A table under its columns' names, the first of which is that of the rows; cells know theirs, for phones.
+
+    Rows that the figures know have a `swatch` of their colour; `told` makes HTML of a cell.
+    """
     heads = "".join(f'<th scope="col">{escape(name)}</th>' for name in names)
+    rows = ""
+    for first, *rest in lines:
+        named = zip(names[1:], rest, strict=True)
+        cells = "".join(f'<td data-name="{escape(name)}"><span>{told(cell)}</span></td>' for name, cell in named)
+        rows += f'<tr><th scope="row">{colour(first) if swatch else ""}{escape(first)}</th>{cells}</tr>'
     return (
         f'<div class="scroll"><table class="{kind}"><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table></div>'
     )
+
+
+def colour(label: str) -> str:
+    """A dot of the colour that a run or row has in all figures."""
+    return f'<i class="swatch" data-series="{escape(label)}"></i>'
 
 
 def section(name: str, title: str, body: str) -> str:
@@ -31,9 +46,10 @@ def what_was_run(runs: list[Run], groups: list[Group]) -> str:
     parts = [_differences(runs), *(_run(run) for run in runs)]
     for group in groups:
         first = group.first
-        rules = {"name": first.name, "hash": first.hash, **first.rules, "data": first.rules.get("data")}
-        parts.append(f"<details><summary>Protocol {escape(first.name)} ({escape(first.hash)})</summary>")
-        parts.append(f"{_pairs(rules)}</details>")
+        rules = _pairs({"name": first.name, "hash": first.hash, **first.rules})
+        parts.append(
+            f"<details><summary>Protocol {escape(first.name)} ({escape(first.hash)})</summary>{rules}</details>"
+        )
     return "".join(parts)
 
 
@@ -43,19 +59,11 @@ def _differences(runs: list[Run]) -> str:
     keys = [key for key in dict.fromkeys(k for f in flat for k in f) if len({str(f.get(key)) for f in flat}) > 1]
     if len(runs) < 2 or not keys:
         return ""
-    cells = [[str(f.get(key, "")) for key in keys] for f in flat]
-    names, heads = [run.label for run in runs], keys
+    cells = ([run.label, *(str(f.get(key, "")) for key in keys)] for run, f in zip(runs, flat, strict=True))
+    lines = [["", *keys], *cells]
     if len(keys) > len(runs):  # as many columns as there are runs, then
-        cells, names, heads = [list(column) for column in zip(*cells, strict=True)], keys, names
-    rows = "".join(_line(name, heads, line) for name, line in zip(names, cells, strict=True))
-    return f"<h3>In what the runs differ</h3>{table('settings', ['', *heads], rows)}"
-
-
-def _line(name: str, heads: list[str], values: list[str]) -> str:
-    """A row; every cell knows its column, for phones."""
-    shown = zip(heads, values, strict=True)
-    cells = "".join(f'<td data-name="{escape(h)}"><span>{escape(value)}</span></td>' for h, value in shown)
-    return f'<tr><th scope="row">{escape(name)}</th>{cells}</tr>'
+        lines = [list(column) for column in zip(*lines, strict=True)]
+    return f"<h3>In what the runs differ</h3>{table('settings', lines[0], lines[1:])}"
 
 
 def _flat(config: dict[str, Any]) -> dict[str, Any]:
@@ -75,15 +83,13 @@ def _run(run: Run) -> str:
         facts[f"scored {result.data.get('split', '')}"] = f"{result.file.parent.name}; {speed or 'speed not recorded'}"
     settings = {key: value for key, value in run.config.items() if key != "made_with"}
     text = yaml.safe_dump(settings, sort_keys=False) if settings else "no config.yaml"
-    name = escape(run.label)
     return (
-        f'<details><summary><i class="swatch" data-series="{name}"></i>{name}'
-        f" <small>{escape(words.cost(run))}</small></summary>"
+        f"<details><summary>{colour(run.label)}{escape(run.label)} <small>{escape(words.cost(run))}</small></summary>"
         f"{_pairs(facts)}<pre>{escape(text)}</pre></details>"
     )
 
 
 def _pairs(facts: dict[str, Any]) -> str:
     """Names and values; what is empty is not shown."""
-    shown: Iterable[tuple[str, Any]] = ((k, v) for k, v in facts.items() if v not in ("", None))
-    return "<dl>" + "".join(f"<dt>{escape(str(k))}</dt><dd>{escape(str(v))}</dd>" for k, v in shown) + "</dl>"
+    shown = [(str(k), str(v)) for k, v in facts.items() if v not in ("", None)]
+    return "<dl>" + "".join(f"<dt>{escape(k)}</dt><dd>{escape(v)}</dd>" for k, v in shown) + "</dl>"

@@ -14,7 +14,7 @@ from framecast.report import contents, scores, words
 from framecast.report.curves import SCHEDULES
 from framecast.report.document import document
 from framecast.report.folders import Run
-from framecast.report.made import section, what_was_run
+from framecast.report.made import colour, section, what_was_run
 from framecast.report.panels import inferno
 
 UNITS = {"mse": "mean squared error", "calibrated": "nats per pixel value", "learned": "nats per pixel value"}
@@ -201,10 +201,8 @@ def _latents(latents: list[dict[str, Any]]) -> str:
         told = "".join(f"<li>{escape(str(line).strip())}</li>" for line in seen["words"])
         bars = f'<div class="chart" data-chart="latent" data-latent="{number}"></div>' if seen["kl"] else ""
         units = f'<p class="quiet">{seen["active"]} of {len(seen["kl"])} units active</p>' if seen["kl"] else ""
-        name = escape(seen["label"])
-        parts.append(
-            f'<figure><h3><i class="swatch" data-series="{name}"></i>{name}</h3>{units}{bars}<ul>{told}</ul></figure>'
-        )
+        name = f"{colour(seen['label'])}{escape(seen['label'])}"
+        parts.append(f"<figure><h3>{name}</h3>{units}{bars}<ul>{told}</ul></figure>")
     command = "<code>framecast evaluate RUN --data STORE --diagnose</code>"
     absent = f"<p>Not looked at yet. KL of each dimension, active units and what they mean: {command}</p>"
     return section("latent", "Is the latent used?", f'<div class="grid">{"".join(parts)}</div>' if parts else absent)

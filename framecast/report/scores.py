@@ -24,14 +24,13 @@ def scores(groups: list[contents.Group]) -> str:
         header, lines = group.table()
         several = sum(not row.copy for row in group.rows) > 1
         kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
-        names = [_title(name) for name in header]
-        cells = "".join(_row([line[k] for k in kept], [names[k] for k in kept], swatch=True) for line in lines)
+        names, cells = [_title(header[k]) for k in kept], [[line[k] for k in kept] for line in lines]
         some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval ({METHOD})."
         one = "Of one sequence: there is no interval."
         parts.append(
             f"<h3>{escape(words.rules(group))}</h3>"
             f'<figure><div class="chart" data-chart="whiskers" data-group="{number}"></div></figure>'
-            f"{table('scores', [names[k] for k in kept], cells)}"
+            f"{table('scores', names, cells, swatch=True, told=_interval)}"
             f'<p class="quiet">{some if group.videos > 1 else one}</p>{_published(group)}'
         )
     return section("scores", "Scores", "".join(parts))
@@ -41,8 +40,7 @@ def studied(tables: Sequence[Table]) -> str:
     """What a study says over its seeds."""
     parts = []
     for title, header, lines in tables:
-        cells = "".join(_row(line, header, swatch=False) for line in lines)
-        parts.append(f"<h3>{escape(title)}</h3>{table('scores', header, cells)}")
+        parts.append(f"<h3>{escape(title)}</h3>{table('scores', header, lines, told=_interval)}")
     note = '<p class="quiet">In brackets the 95 % interval over seeds (Student), differences taken seed by seed.</p>'
     return section("study", "What the study says", "".join(parts) + note if parts else "")
 
@@ -53,20 +51,9 @@ def _title(name: str) -> str:
     return f"{BEST_OF[what]} {count}" if what in BEST_OF else TITLES.get(name, name)
 
 
-def _row(line: list[str], names: list[str], swatch: bool) -> str:
-    """A line of a table; every cell knows its column, for phones."""
-    first, *rest = map(escape, line)
-    cells = "".join(
-        f'<td data-name="{escape(name)}"><span>{_interval(cell)}</span></td>'
-        for cell, name in zip(rest, names[1:], strict=True)
-    )
-    colour = f'<i class="swatch" data-series="{first}"></i>' if swatch else ""
-    return f'<tr><th scope="row">{colour}{first}</th>{cells}</tr>'
-
-
 def _interval(cell: str) -> str:
     """`mean (low to high)` with the interval in a softer voice."""
-    mean, there, interval = cell.replace("-", "\N{MINUS SIGN}").partition(" (")
+    mean, there, interval = escape(cell).replace("-", "\N{MINUS SIGN}").partition(" (")
     return mean + (f" <small>({interval}</small>" if there else "")
 
 
