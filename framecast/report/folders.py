@@ -26,7 +26,8 @@ class Run:
     Args:
         folder: of the run.
         label: its name in a report, told apart from all others.
-        config: of config.yaml, `made_with` included; of lab.yaml its flags, and over them framecast's words.
+        config: of config.yaml; of lab.yaml its flags, and over them framecast's words.
+        made: what it was made with: versions, commit and machine.
         columns: of metrics.csv: name -> numbers, NaN where a cell is blank.
         cost: of cost.json.
         results: its evaluations that can be read.
@@ -39,6 +40,7 @@ class Run:
     folder: Path
     label: str = ""
     config: dict[str, Any] = field(default_factory=dict)
+    made: dict[str, Any] = field(default_factory=dict)
     columns: dict[str, list[float]] = field(default_factory=dict)
     cost: dict[str, Any] = field(default_factory=dict)
     results: list[compare.Loaded] = field(default_factory=list)
@@ -103,6 +105,8 @@ def _read(folder: Path, label: str) -> Run:
         run.state = "not begun: the study has planned it, its folder is not there yet."
         return run
     run.config = _config(run)
+    made = run.config.pop("made_with", None)
+    run.made = made if isinstance(made, dict) else {}
     run.columns = _metrics(folder / "metrics.csv")
     cost = _json(folder / "cost.json")
     run.cost = cost if all(isinstance(v, int | float) for key, v in cost.items() if key != "state") else {}

@@ -55,7 +55,7 @@ def what_was_run(runs: list[Run], groups: list[Group]) -> str:
 
 def _differences(runs: list[Run]) -> str:
     """The settings that are not the same in all runs: what a study varies."""
-    flat = [_flat({k: v for k, v in run.config.items() if k != "made_with"}) for run in runs]
+    flat = [_flat(run.config) for run in runs]
     keys = [key for key in dict.fromkeys(k for f in flat for k in f) if len({str(f.get(key)) for f in flat}) > 1]
     if len(runs) < 2 or not keys:
         return ""
@@ -74,15 +74,12 @@ def _flat(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def _run(run: Run) -> str:
-    made = run.config.get("made_with")
-    made = made if isinstance(made, dict) else {}
-    facts = {"folder": str(run.folder), "cost": words.cost(run), **made}
+    facts = {"folder": str(run.folder), "cost": words.cost(run), **run.made}
     for result in run.results:
         done = result.data.get("frames_per_second") or {}
         speed = ", ".join(f"{who} {value:,.0f} frames/s" for who, value in done.items())
         facts[f"scored {result.data.get('split', '')}"] = f"{result.file.parent.name}; {speed or 'speed not recorded'}"
-    settings = {key: value for key, value in run.config.items() if key != "made_with"}
-    text = yaml.safe_dump(settings, sort_keys=False) if settings else "no config.yaml"
+    text = yaml.safe_dump(run.config, sort_keys=False) if run.config else "no config.yaml"
     return (
         f"<details><summary>{colour(run.label)}{escape(run.label)} <small>{escape(words.cost(run))}</small></summary>"
         f"{_pairs(facts)}<pre>{escape(text)}</pre></details>"

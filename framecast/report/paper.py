@@ -5,9 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -72,14 +71,15 @@ def markdown(runs: list[Run], title: str, path: Path, studied: Sequence[Table] =
     for number, group in enumerate(groups):
         header, rows = group.table()
         lines += ["", f"## {_inert(words.rules(group))}", "", *_table(header, rows), ""]
-        lines += _picture(path, f"psnr-{number}", "PSNR of every predicted frame", lambda out, g=group: _frames(out, g))
+        curves, fps = {row.label: row.curve() for row in group.rows}, group.first.data.get("fps")
+        lines += _shown(psnr_figure(_beside(path, f"psnr-{number}"), curves, "", fps), "PSNR of every predicted frame")
     lines += _strips(path, groups)
     if contents.training(runs):
         lines += ["", "## Training", ""]
         rows = {run.label: run.columns for run in runs if any(k.startswith("train/") for k in run.columns)}
-        lines += _picture(path, "training", "Losses, KL, PSNR, β and teacher forcing ratio",
-                          lambda out: settings_figure(out, rows))  # fmt: skip
-    made = [[run.label, str(run.config.get("model", "")), _commit(run), words.cost(run)] for run in runs]
+        figure = settings_figure(_beside(path, "training"), rows)
+        lines += _shown(figure, "Losses, KL, PSNR, β and teacher forcing ratio")
+    made = [[r.label, str(r.config.get("model", "")), str(r.made.get("commit", "")), words.cost(r)] for r in runs]
     lines += ["", "## What was run", "", *_table(["run", "model", "commit", "cost"], made), ""]
     with replacing(path) as partial:
         partial.write_text("\n".join(lines), encoding="utf-8")
@@ -98,19 +98,12 @@ def _table(header: list[str], rows: list[list[str]]) -> list[str]:
     return [line(header), f"| --- |{' ---: |' * (len(header) - 1)}", *map(line, rows)]
 
 
-def _picture(path: Path, name: str, text: str, draw: Callable[[Path], Any]) -> list[str]:
-    file = path.with_name(f"{path.stem}-{name}.png")
-    draw(file)
-    return [f"![{text}](<{file.name}>)", ""]
+def _beside(path: Path, name: str) -> Path:
+    return path.with_name(f"{path.stem}-{name}.png")
 
 
-def _commit(run: Run) -> str:
-    made = run.config.get("made_with")
-    return str(made.get("commit", "")) if isinstance(made, dict) else ""
-
-
-def _frames(out: Path, group: contents.Group) -> Path:
-    return psnr_figure(out, {row.label: row.curve() for row in group.rows}, "", group.first.data.get("fps"))
+def _shown(picture: Path, text: str) -> list[str]:
+    return [f"![{text}](<{picture.name}>)", ""]
 
 
 def _strips(path: Path, groups: list[contents.Group]) -> list[str]:
@@ -124,11 +117,8 @@ def _strips(path: Path, groups: list[contents.Group]) -> list[str]:
         rows = {"truth": one, "prediction": two, "error": error_picture(one, two)}
         times = np.unique(np.linspace(0, len(one) - 1, 8).astype(int)).tolist()
         name = f"{film.row.label}: {film.tag} sequence {about['name']}, {np.mean(about['psnr']):.2f} dB"
-
-        def draw(out: Path, rows: Any = rows, times: Any = times) -> Path:
-            return strip(out, rows, times, first=1)
-
-        lines += [_inert(name), "", *_picture(path, f"strip-{number}", "truth, prediction, error", draw)]
+        picture = strip(_beside(path, f"strip-{number}"), rows, times, first=1)
+        lines += [_inert(name), "", *_shown(picture, "truth, prediction, error")]
     return ["", "## Best and worst sequences", "", *lines] if lines else []
 
 
