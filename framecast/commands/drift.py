@@ -9,14 +9,14 @@ from framecast.commands._rollouts import about, add_options, check_least, folder
 from framecast.progress import bar
 
 EXAMPLE = "framecast drift runs/pose runs/anchor --data stores/dancer --split val --horizon 1000"
-TITLES = {
-    "psnr": "PSNR (dB)",
-    "slope": "dB per 100 frames",
-    "half-life": "half-life (frames)",
-    "colour": "colour off",
-    "colour drift": "per 100 frames",
-    "sharpness": "sharpness",
-    "motion": "motion",
+COLUMNS = {  # number -> its title, and how it is written
+    "psnr": ("PSNR (dB)", ".2f"),
+    "slope": ("dB per 100 frames", "+.2f"),
+    "half-life": ("half-life (frames)", ".0f"),
+    "colour": ("colour off", ".2f"),
+    "colour drift": ("per 100 frames", "+.2f"),
+    "sharpness": ("sharpness", ".2f"),
+    "motion": ("motion", ".2f"),
 }
 
 
@@ -64,21 +64,13 @@ def drift(options: Any) -> None:
 def show(rows: dict[str, dict[str, float | str]]) -> None:
     """The table, and beneath it the one of the frames beyond the truth, where there are."""
     for beyond in ("", ", beyond"):
-        keys = [key for key in TITLES if any(key + beyond in numbers for numbers in rows.values())]
+        keys = [key for key in COLUMNS if any(key + beyond in numbers for numbers in rows.values())]
         if not keys:
             continue
         shown = {who: numbers for who, numbers in rows.items() if keys[0] + beyond in numbers}
         cells = [[who, *(_cell(key, numbers[key + beyond]) for key in keys)] for who, numbers in shown.items()]
-        print(table(cells, ["beyond the recordings" if beyond else "", *(TITLES[key] for key in keys)]))
+        print(table(cells, ["beyond the recordings" if beyond else "", *(COLUMNS[key][0] for key in keys)]))
 
 
 def _cell(key: str, value: float | str) -> str:
-    if isinstance(value, str):
-        return value
-    return (
-        f"{value:.0f}"
-        if key == "half-life"
-        else f"{value:+.2f}"
-        if "slope" in key or "drift" in key
-        else f"{value:.2f}"
-    )
+    return value if isinstance(value, str) else format(value, COLUMNS[key][1])

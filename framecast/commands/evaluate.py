@@ -12,6 +12,10 @@ from framecast.progress import bar
 from framecast.protocols import BUILT_IN, find
 
 EXAMPLE = "framecast evaluate runs/dancer --data stores/dancer --split val"
+TITLES = {"psnr": "PSNR (dB)", "ssim": "SSIM", "ms_ssim": "MS-SSIM", "lpips": "LPIPS", "drift": "drift (dB)",
+          "diversity": "diversity (0..255)", "fvd": "FVD", "fvd extrapolated": "FVD (extrapolated)"}  # fmt: skip
+OF_SAMPLES = {"psnr": "PSNR (average sample)"} | {k: f"{TITLES[k]} (average)" for k in ("ssim", "ms_ssim", "lpips")}
+FORMS = {"psnr": ".2f", "drift": "+.2f", "diversity": ".2f", "fvd": ".1f"}  # by a column's first word; others .4f
 
 
 def run(arguments: list[str]) -> int:
@@ -144,30 +148,10 @@ def _trained(settings: list[dict[str, Any]]) -> str:
 
 def show(result: Any) -> None:
     """The table: every way to predict, the copy baselines last."""
-    forms = {"psnr": "{:.2f}", "drift": "{:+.2f}", "diversity": "{:.2f}", "fvd": "{:.1f}"}
-    titles: dict[str, str] = {
-        "psnr": "PSNR (dB)",
-        "ssim": "SSIM",
-        "ms_ssim": "MS-SSIM",
-        "lpips": "LPIPS",
-        "drift": "drift (dB)",
-        "diversity": "diversity (0..255)",
-        "fvd": "FVD",
-        "fvd extrapolated": "FVD (extrapolated)",
-    }
-    table_of = result.table()
-    keys = list(next(iter(table_of.values())))
-    if result.samples > 1:
-        titles |= {"psnr": "PSNR (average sample)"} | {
-            k: f"{titles[k]} (average)" for k in ("ssim", "ms_ssim", "lpips")
-        }
-    rows = [
-        [
-            who,
-            *(forms.get(key.split()[0], "{:.4f}").format(numbers[key]) for key in keys),
-            f"{result.speed[who]:,.0f}" if who in result.speed else "",
-        ]
-        for who, numbers in table_of.items()
-    ]
-    header = ["", *keys, "frames/s"]
-    print(table(rows, [str(titles.get(key, key)) for key in header]))
+    found, titles = result.table(), TITLES | (OF_SAMPLES if result.samples > 1 else {})
+    keys: list[str] = list(next(iter(found.values())))
+    rows = []
+    for who, numbers in found.items():
+        cells = [format(numbers[key], FORMS.get(key.split()[0], ".4f")) for key in keys]
+        rows.append([who, *cells, f"{result.speed[who]:,.0f}" if who in result.speed else ""])
+    print(table(rows, ["", *(titles.get(key, key) for key in keys), "frames/s"]))
