@@ -72,7 +72,9 @@ def psnr_figure(path: str | Path, curves: Mapping[str, Any], title: str, fps: fl
         raise ValueError(
             f"PSNR curves are series (T,) of at least one frame; these are not: {wrong or 'there are none'}."
         )
-    figure, axes = _figure(7.2, 3.6)
+    figure = Figure(figsize=(7.2, 3.6), layout="constrained")
+    axes = figure.subplots()
+    clean(axes)
     longest = max(map(len, series.values()))
     window = 1 if longest <= 150 else 2 * (longest // 60) + 1
     for index, (name, values) in enumerate(series.items()):
@@ -256,14 +258,6 @@ def smooth(values: np.ndarray, window: int) -> np.ndarray:
 
 
 # --- paper ---------------------------------------------------------------------------------------------------------
-
-
-def _figure(width: float, height: float) -> tuple[Figure, Axes]:
-    """A figure of inches with one clean pair of axes."""
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes = figure.subplots()
-    clean(axes)
-    return figure, axes
 
 
 def clean(axes: Axes) -> None:

@@ -261,9 +261,9 @@ def _checked(frames: Frames) -> Iterator[np.ndarray]:
         raise ValueError("A film has at least one frame; there are none.")
 
 
-def rgb(frame: np.ndarray) -> np.ndarray:
-    """(H, W, 1 or 3) as (H, W, 3)."""
-    return np.repeat(frame, 3, axis=2) if frame.shape[2] == 1 else frame
+def rgb(frames: np.ndarray) -> np.ndarray:
+    """Pictures (..., 1 or 3) as (..., 3)."""
+    return np.repeat(frames, 3, axis=-1) if frames.shape[-1] == 1 else frames
 
 
 # --- reading -------------------------------------------------------------------------------------------------------

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
 from typing import Any
@@ -12,9 +12,6 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from framecast.report.film import rgb
-
-Frames = Iterable[np.ndarray]  # an array (T, H, W, C), a `Panels`, or an iterator of (H, W, C)
-
 
 GROUND, INK, FAINT = (17, 18, 22), (244, 244, 240), (170, 172, 180)
 

@@ -15,6 +15,7 @@ from PIL import Image, ImageDraw
 
 from framecast.atomic import replacing
 from framecast.report.figures import BLACK, BLUE, DPI, ORANGE, SOFT, clean, save
+from framecast.report.film import rgb
 from framecast.report.panels import enlarge, fit, font
 
 SCALE = "bars: standard deviations from train's mean, cut at 3"
@@ -102,7 +103,7 @@ def contact_sheet(
         )
     bars = conditions
     if conditions is not None and conditions.ndim == 4:
-        frames, bars = np.concatenate([_colour(frames), _colour(conditions)], axis=1), None
+        frames, bars = np.concatenate([rgb(frames), rgb(conditions)], axis=1), None
     shape = frames.shape[1] / frames.shape[2]
     # columns so that the sheet comes out about half as wide again as it is high
     columns = n if n <= 4 else min(n, round(math.sqrt(1.5 * n * (shape + 0.5 * (bars is not None)))) or 1)
@@ -130,13 +131,8 @@ def contact_sheet(
     return save(figure, path)
 
 
-def _colour(frames: np.ndarray) -> np.ndarray:
-    """(n, H, W, 1 or 3) as (n, H, W, 3)."""
-    return frames.repeat(3, axis=3) if frames.shape[3] == 1 else frames
-
-
 def _picture(axes: Axes, frame: np.ndarray) -> None:
-    axes.imshow(_colour(frame[None])[0], interpolation="nearest")
+    axes.imshow(rgb(frame), interpolation="nearest")
     axes.set_axis_on()
     axes.set(xticks=[], yticks=[])
     axes.spines[:].set(color="#d0d2d6", linewidth=0.6)  # so that a picture on white ground has an end
