@@ -32,6 +32,11 @@ class Measured:
     videos: dict[str, np.ndarray]
     whole: dict[str, float]
 
+    @property
+    def copy(self) -> bool:
+        """A copy baseline, which learns nothing."""
+        return self.who.startswith("copy ")
+
 
 @dataclass(frozen=True)
 class Loaded:

@@ -62,7 +62,7 @@ def cells(runs: list[Planned], split: str) -> list[Cell]:
     for labels, group in groups.items():
         if all(run.results(split).is_file() for run in group):
             loaded = [compare.load(run.results(split)) for run in group]
-            scores = [next(r for r in one.rows if not r.who.startswith("copy ")).videos["psnr"] for one in loaded]
+            scores = [next(r for r in one.rows if not r.copy).videos["psnr"] for one in loaded]
             files = [run.out / "diagnosis.json" for run in group]
             known = [_latent(file) for file in files if file.is_file()]
             kl, active = (np.array([k[i] for k in known]) for i in (0, 1))

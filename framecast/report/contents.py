@@ -29,15 +29,8 @@ class Row:
     """One line of a table: its name in the report, and where it is from."""
 
     label: str
-    who: str
-    run: Run
     result: compare.Loaded
     measured: compare.Measured
-
-    @property
-    def copy(self) -> bool:
-        """A copy baseline, which learns nothing."""
-        return self.who.startswith("copy ")
 
     @property
     def mean(self) -> float:
@@ -51,7 +44,7 @@ class Row:
 
     def curve(self) -> list[float]:
         """PSNR of every predicted frame, the mean over the sequences."""
-        return curves.mean_over_videos([e["scores"][self.who]["psnr"] for e in self.result.data["episodes"]])
+        return curves.mean_over_videos([e["scores"][self.measured.who]["psnr"] for e in self.result.data["episodes"]])
 
     def order(self) -> list[int]:
         """The sequences from the worst to the best."""
@@ -85,20 +78,19 @@ def groups(runs: list[Run]) -> list[Group]:
     found: dict[str, Group] = {}
     for run in runs:
         for result in run.results:
-            models = [m for m in result.rows if not m.who.startswith("copy ")]
+            models = [m for m in result.rows if not m.copy]
+            alone = len(models) == 1 and run.config  # else a folder of results only: the model names the row
             again = sum(other.hash == result.hash for other in run.results) > 1
             for measured in result.rows:
                 label = measured.who
-                if measured in models:
-                    alone = len(models) == 1 and run.config  # else a folder of results only: the model names the row
+                if not measured.copy:
                     label = run.label if alone else f"{run.label}: {measured.who}"
                     label += f" ({result.file.parent.name})" if again else ""
                 group = found.setdefault(result.hash, Group())
-                row = Row(label, measured.who, run, result, measured)
                 if label not in [other.label for other in group.rows]:
-                    group.rows.append(row)
+                    group.rows.append(Row(label, result, measured))
     for group in found.values():
-        group.rows.sort(key=lambda row: row.copy)  # stable: models keep their order
+        group.rows.sort(key=lambda row: row.measured.copy)  # stable: models keep their order
     return list(found.values())
 
 
@@ -108,7 +100,7 @@ def whiskers(group: Group) -> list[dict[str, Any]]:
     for row in group.rows:
         values = row.measured.videos["psnr"]
         low, high = over_videos(values) if len(values) > 1 else (None, None)
-        found.append({"label": row.label, "copy": row.copy, "mean": row.mean, "low": low, "high": high})
+        found.append({"label": row.label, "copy": row.measured.copy, "mean": row.mean, "low": low, "high": high})
     return found
 
 
@@ -175,7 +167,7 @@ def kept(found: list[Group]) -> list[Film]:
         for row in group.rows:
             order = row.order()
             tags = {order[0]: "worst", order[-1]: "best"} if len(order) > 1 else {order[0]: "only"}
-            own = [about for about in row.result.data.get("films") or [] if about["who"] == row.who]
+            own = [about for about in row.result.data.get("films") or [] if about["who"] == row.measured.who]
             films += [Film(row, number, tags.get(about["episode"], ""), about) for about in own]
     return sorted(films, key=lambda film: not film.tag)
 

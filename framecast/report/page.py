@@ -86,13 +86,13 @@ def _finite(value: Any) -> Any:
 
 def _series(runs: list[Run], groups: list[contents.Group]) -> dict[str, int]:
     """A colour for each name, the same in all figures; copy baselines have their own, grey."""
-    rows = [row.label for group in groups for row in group.rows if not row.copy]
+    rows = [row.label for group in groups for row in group.rows if not row.measured.copy]
     names = dict.fromkeys([*rows, *(run.label for run in runs)])
     return {name: number for number, name in enumerate(names)}
 
 
 def _curves(group: contents.Group) -> dict[str, Any]:
-    lines = [{"label": row.label, "copy": row.copy, "psnr": row.curve()} for row in group.rows]
+    lines = [{"label": row.label, "copy": row.measured.copy, "psnr": row.curve()} for row in group.rows]
     about = {"fps": group.first.data.get("fps"), "context": group.first.data.get("context", 1)}
     return {"lines": lines, "whiskers": contents.whiskers(group), **about}
 
@@ -116,8 +116,8 @@ def _head(runs: list[Run], groups: list[contents.Group], title: str) -> str:
 
 def _lead(group: contents.Group, named: bool) -> str:
     """The highest mean, whether the next one is told apart from it, and what copying scores."""
-    rows = sorted((row for row in group.rows if not row.copy), key=lambda row: -row.mean)
-    copies = [row.mean for row in group.rows if row.copy]
+    rows = sorted((row for row in group.rows if not row.measured.copy), key=lambda row: -row.mean)
+    copies = [row.mean for row in group.rows if row.measured.copy]
     said = ""
     if rows:
         best = rows[0]

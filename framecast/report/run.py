@@ -14,6 +14,7 @@ from framecast.evaluate import Result, evaluate
 from framecast.reading import reading
 from framecast.report.figures import psnr_figure, training_figure
 from framecast.report.film import write_film
+from framecast.report.kept import models_of
 from framecast.report.panels import error_picture, side_by_side
 from framecast.report.sheets import strip
 from framecast.store import Store
@@ -76,7 +77,7 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
         the files.
     """
     made = []
-    main = [who for who in result.scores if not who.startswith("copy ") and not who.endswith("(mean)")]
+    main = models_of(result)
     names = _file_names(result.names[:films])
     for i, (name, safe) in enumerate(zip(result.names, names, strict=False)):
         predicted = {who: result.scores[who][i].frames for who in main}

@@ -22,7 +22,7 @@ def scores(groups: list[contents.Group]) -> str:
         parts.append("<p>These were scored by different rules, so they do not stand in one table.</p>")
     for number, group in enumerate(groups):
         header, lines = group.table()
-        several = sum(not row.copy for row in group.rows) > 1
+        several = sum(not row.measured.copy for row in group.rows) > 1
         kept = [k for k, name in enumerate(header) if several or name != "psnr less the first's"]
         names, cells = [_title(header[k]) for k in kept], [[line[k] for k in kept] for line in lines]
         some = f"Over {group.videos} sequences: mean, and in brackets its 95 % interval ({METHOD})."
