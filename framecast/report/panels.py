@@ -119,7 +119,6 @@ def side_by_side(
     truth: np.ndarray,
     prediction: np.ndarray | Mapping[str, np.ndarray],
     scale: int | None = None,
-    labels: tuple[str, str, str] = ("truth", "prediction", "error"),
     condition: np.ndarray | None = None,
     gain: float = 3.0,
     scores: bool = True,
@@ -130,7 +129,6 @@ def side_by_side(
         truth: uint8 (T, H, W, C).
         prediction: uint8 (T, H, W, C), or name -> such frames to see several models, each with its error.
         scale: whole number to enlarge by; None: so that a pane is at least 160 pixels high.
-        labels: names of truth, prediction (of a single one) and error.
         condition: uint8 pictures (T, H, W, C) for a first pane, or None.
         gain: what differences are multiplied by in the error picture; its label says so. 0: no error pictures.
         scores: draw the PSNR (dB) beside each prediction's name.
@@ -141,15 +139,14 @@ def side_by_side(
     Raises:
         ValueError: as `panels`.
     """
-    several = prediction if isinstance(prediction, Mapping) else {labels[1]: prediction}
-    panes = {} if condition is None else {"condition": condition}
-    panes[labels[0]] = truth
+    several = prediction if isinstance(prediction, Mapping) else {"prediction": prediction}
+    panes = {"truth": truth} if condition is None else {"condition": condition, "truth": truth}
     captions: dict[str, list[str]] = {}
     for name, film in several.items():
-        error = f"{labels[2]} x {gain:g}" if len(several) == 1 else f"{labels[2]} of {name} x {gain:g}"
         panes[name] = film
         if gain:
-            panes[error] = error_picture(truth, film, gain)
+            of = f" of {name}" if len(several) > 1 else ""
+            panes[f"error{of} x {gain:g}"] = error_picture(truth, film, gain)
         if scores:
             captions[name] = [f"{value:.1f} dB" for value in _psnr(film, truth)]
     return panels(panes, scale, captions)
