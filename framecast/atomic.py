@@ -102,7 +102,12 @@ def sweep(folder: Path) -> None:
             os.close(handle)
 
 
+def write_text(path: Path, text: str) -> None:
+    """A text in UTF-8, whole or not at all."""
+    with replacing(path) as partial:
+        partial.write_text(text, encoding="utf-8")
+
+
 def write_json(path: Path, data: Any) -> None:
     """JSON, whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(json.dumps(data, indent=1))
+    write_text(path, json.dumps(data, indent=1))

@@ -21,7 +21,7 @@ from typing import Any
 
 import yaml
 
-from framecast.atomic import held, replacing
+from framecast.atomic import held, write_text
 
 KEYS = {
     "data": "the packed store, or a source with its options",
@@ -102,8 +102,7 @@ def prepare(runs: list[Planned]) -> None:
         text = yaml.safe_dump(run.settings, sort_keys=True)
         if run.config.is_file() and run.config.read_text() != text and run.out.exists():
             raise ValueError(f"{run.out} was begun with other settings. Give another --out, or remove it.")
-        with replacing(run.config) as partial:
-            partial.write_text(text)
+        write_text(run.config, text)
 
 
 def carry_out(
@@ -141,7 +140,7 @@ def carry_out(
                 done += 1
                 if not ended.result():
                     failed.append(run)
-                    tell(f"{run.name} failed: {_last_line(run.log)} (all of it: {run.log})")
+                    tell(f"{run.name} failed: {last_line(run.log) or 'it said nothing'} (all of it: {run.log})")
                 if progress:
                     progress(done, len(runs))
         except BaseException:
@@ -196,6 +195,7 @@ def _command(run: Planned, threads: int, running: set[subprocess.Popen[bytes]], 
                 running.discard(process)
 
 
-def _last_line(log: Path) -> str:
-    lines = log.read_text().splitlines() if log.is_file() else []
-    return next((line.strip() for line in reversed(lines) if line.strip()), "it said nothing")
+def last_line(log: Path) -> str:
+    """The last words of a process, empty where there are none."""
+    lines = log.read_text(errors="replace").splitlines() if log.is_file() else []
+    return next((line.strip() for line in reversed(lines) if line.strip()), "")

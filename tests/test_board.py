@@ -18,7 +18,7 @@ from framecast.board import BASELINE, Board, collect, lines, printable, ranked, 
 from framecast.board import Row as Scored
 from framecast.cli import main
 from framecast.metrics.interval import over_videos
-from framecast.report.board import page, write_page
+from framecast.report.board import page
 from framecast.scoring import score
 from framecast.submission import read_submission, write_submission
 
@@ -202,7 +202,7 @@ def test_the_policy_allows_its_own_style_and_script_only(course: Path) -> None:
 
 def test_the_page_says_its_rule(course: Path, tmp_path: Path) -> None:
     board = board_of(course)
-    said = " ".join(Tags(write_page(tmp_path / "board.html", board).read_text()).said)
+    said = " ".join(Tags(page(board)).said)
     assert "3 hand-ins ranked, 1 with faults · made today" in said
     assert "6 of 7 frames do" in said and "−10 log10(MSE)" in said and "its 576 values" in said
     for row in board.rows:

@@ -26,7 +26,7 @@ def run(arguments: list[str]) -> int:
 def report(paths: list[Path], out: Path, title: str, pdf: str | None, markdown: str | None) -> None:
     """Reads, draws, writes and says what came out."""
     from framecast import effects
-    from framecast.atomic import replacing
+    from framecast.atomic import write_text
     from framecast.progress import bar
     from framecast.report import folders, paper
     from framecast.report.page import page
@@ -36,9 +36,7 @@ def report(paths: list[Path], out: Path, title: str, pdf: str | None, markdown: 
     kept = [path / "study.json" for path in paths if (path / "study.json").is_file()]
     studied = [table for file in kept for table in effects.tables(*effects.read(file))]
     with bar("films", unit=" pictures") as progress:
-        text = page(runs, title, progress, studied)
-    with replacing(out) as partial:
-        partial.write_text(text, encoding="utf-8")
+        write_text(out, page(runs, title, progress, studied))
     count, size = f"{len(runs)} run{'s' * (len(runs) > 1)}", out.stat().st_size / 1e6
     print(f"{out}: {count}, {size:.1f} MB. Open it in any browser; it needs no network.")
     for found in runs:

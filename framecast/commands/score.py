@@ -66,7 +66,8 @@ def board(options: Any) -> None:
     from datetime import datetime
 
     from framecast import board, progress, scoring
-    from framecast.report.board import write_page
+    from framecast.atomic import write_text
+    from framecast.report.board import page
     from framecast.values import size_of
 
     size = size_of(options.size) or (32, 64)
@@ -87,7 +88,7 @@ def board(options: Any) -> None:
     for one in found.refused:
         print("\n  ".join([f"Not ranked: {one.name}", *one.faults]))
     if options.out:
-        out = write_page(Path(options.out), found)
+        write_text(out := Path(options.out), page(found))
         print(f"The board is {out}, and its numbers {board.write_csv(out.with_suffix('.csv'), found)}")
 
 

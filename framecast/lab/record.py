@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from framecast.atomic import replacing
+from framecast.atomic import write_text
 from framecast.lab.flags import Options, flags
 from framecast.reading import BROKEN, read_yaml
 from framecast.schedules import Calendar
@@ -38,8 +38,7 @@ def write(o: Options, out: Path, settings: Settings, calendar: Calendar, going_o
         earlier = [*earlier, {"until_step": going_on_at, **changed}]
     drawn = {"model": "pose_cvae", **{key: getattr(settings, key) for key in DRAWN}, "calendar": asdict(calendar)}
     found = {**now, "framecast": drawn, "go_on": command(o, out)} | ({"earlier": earlier} if earlier else {})
-    with replacing(out / FILE) as partial:
-        partial.write_text(yaml.safe_dump(found, sort_keys=False, width=10_000))
+    write_text(out / FILE, yaml.safe_dump(found, sort_keys=False, width=10_000))
 
 
 def read(out: Path) -> dict[str, Any]:

@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import math
 from html import escape
-from pathlib import Path
 
 import numpy as np
 
-from framecast.atomic import replacing
 from framecast.board import BASELINE, Board, Refused, Row
 from framecast.metrics.frame import ends
 from framecast.metrics.interval import METHOD
@@ -16,13 +14,6 @@ from framecast.report.document import document
 
 BOX = 'viewBox="0 0 1000 100" preserveAspectRatio="none"'
 POINTS = 105  # of a curve: 629 frames are drawn by the means of six
-
-
-def write_page(path: Path, board: Board) -> Path:
-    """Writes the board as a page, whole or not at all."""
-    with replacing(path) as partial:
-        partial.write_text(page(board), encoding="utf-8")
-    return path
 
 
 def page(board: Board) -> str:

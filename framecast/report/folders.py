@@ -12,6 +12,7 @@ from typing import Any
 
 from framecast import compare
 from framecast.reading import BROKEN, read_json, read_yaml
+from framecast.study import last_line
 
 CONFIG, LAB = "config.yaml", "lab.yaml"  # of framecast train, and of the course's Trainer.py
 # Of LAB, what sets two runs apart only by where they lie; and tfr, which is only where its schedule starts.
@@ -230,15 +231,9 @@ def state(run: Run) -> str:
         return f"{far} It was stopped by hand and has saved itself. To go on: {go_on}"
     if since < ALIVE:
         return f"{far} Its last row is {max(0, since):.0f} s old, so it is probably still going."
-    return f"{far} Its last row is {_ago(since)} old: it was interrupted, or died{_last_words(run)}. To go on: {go_on}"
-
-
-def _last_words(run: Run) -> str:
-    """Of the process, where a study kept what it said."""
-    log = run.folder.with_name(f"{run.folder.name}.log")
-    lines = log.read_text(errors="replace").split("\n") if log.is_file() else []
-    last = next((line.strip() for line in reversed(lines) if line.strip()), "")
-    return f" (its log ends: {last[:200]})" if last else ""
+    last = last_line(run.folder.with_name(f"{run.folder.name}.log"))[:200]  # where a study kept what the process said
+    said = f" (its log ends: {last})" if last else ""
+    return f"{far} Its last row is {_ago(since)} old: it was interrupted, or died{said}. To go on: {go_on}"
 
 
 def _ago(seconds: float) -> str:

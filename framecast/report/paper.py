@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from framecast.atomic import replacing
+from framecast.atomic import replacing, write_text
 from framecast.effects import Table
 from framecast.report import contents, words
 from framecast.report.figures import psnr_figure, settings_figure
@@ -81,8 +81,7 @@ def markdown(runs: list[Run], title: str, path: Path, studied: Sequence[Table] =
         lines += _shown(figure, "Losses, KL, PSNR, β and teacher forcing ratio")
     made = [[r.label, str(r.config.get("model", "")), str(r.made.get("commit", "")), words.cost(r)] for r in runs]
     lines += ["", "## What was run", "", *_table(["run", "model", "commit", "cost"], made), ""]
-    with replacing(path) as partial:
-        partial.write_text("\n".join(lines), encoding="utf-8")
+    write_text(path, "\n".join(lines))
     return path
 
 
