@@ -111,10 +111,11 @@ def measure(store: Store, runs: dict[str, study.Planned], horizon: int) -> dict[
 
 
 def write_page(results: dict[str, Any], figure: Path) -> None:
-    """The table and the figure of the page, from the results."""
+    """The table of the page, from the results, and its figure where the run that drew it left one beside them."""
     put("drift.md", "python benchmarks/drift.py --page", page(results))
-    with replacing(DOCS / "drift.png") as partial:
-        partial.write_bytes(figure.read_bytes())
+    if figure.is_file():  # it is not kept in git: the page has it
+        with replacing(DOCS / "drift.png") as partial:
+            partial.write_bytes(figure.read_bytes())
 
 
 def page(results: dict[str, Any]) -> str:
