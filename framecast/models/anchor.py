@@ -1,8 +1,9 @@
 """`anchor`: framecast's own model for conditions known at every frame.
 
 The given frame is encoded once into a feature pyramid, each frame's condition into another. A small latent z_t enters
-at the bottom of the decoder, which draws new pixels and a mask that mixes them with the given frame's. Nothing drawn
-is ever fed back: all frames are computed at once, and a rollout of any length cannot drift.
+at the bottom of the decoder, which mixes at each pixel the given frame's own, one of its pixels moved there by a flow,
+and a new one. Nothing drawn is ever fed back: all frames are computed at once, and a rollout of any length cannot
+drift.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, flat, timed
-from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, padded
+from framecast.nets.conv import MixingDecoder, Norm, Pyramid, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -82,7 +83,7 @@ class Anchor(Model):
             self.condition_net = Points(told + config.memory, widths, size, self.patch)
         self.posterior_net = Posterior(spec, widths, self.patch, config.latent)
         self.latent = nn.Linear(config.latent, widths[-1])
-        self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
+        self.decoder = MixingDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
 
     @property
     def noise_shape(self) -> tuple[int, ...]:

@@ -2,8 +2,8 @@
 
 A small map y_t is the scene's state. It moves by residual steps, y_{t+1} = y_t + f(y_t, c_{t+1}, z_{t+1}), with a
 learned prior for z (the idea of latent residual dynamics: Franceschi et al. 2020). Every frame is decoded from its
-state and the given frame's features, with `anchor`'s mask over the given frame. Pixels are never fed back: all frames
-of a clip are decoded in one batch, and errors do not pile up in them.
+state and the given frame's features, which stays, moves or is drawn anew as in `anchor`. Pixels are never fed back: all
+frames of a clip are decoded in one batch, and errors do not pile up in them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, timed
-from framecast.nets.conv import MaskedDecoder, Norm, Pyramid, Residual, padded
+from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -81,7 +81,7 @@ class Latent(Model):
         self.begin = nn.Conv2d(widths[-1] + 2 * seen, channels, 3, padding=1)
         self.dynamics = Dynamics(channels, told, seen, config.z)
         self.bottom = nn.Sequential(Residual(channels), nn.Conv2d(channels, widths[-1], 1))
-        self.decoder = MaskedDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
+        self.decoder = MixingDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
 
     @property
     def noise_shape(self) -> tuple[int, ...]:

@@ -10,6 +10,8 @@ from torch.nn import functional as F  # noqa: N812 (the field's name for it)
 
 from framecast.nets.fused import doubled, enlarging
 
+FLOW = 0.25  # half sides of a picture that a pixel is moved by where the net says 1
+
 
 def by_pixel(x: Tensor) -> Tensor:
     """(N, C, H, W) laid out in memory by pixel (channels last), which convolutions on CPUs and GPUs are faster with."""
@@ -92,8 +94,19 @@ def padded(pictures: Tensor, side: int) -> Tensor:
     return F.pad(pictures, (0, right, 0, down), mode="replicate") if down or right else pictures
 
 
-class MaskedDecoder(nn.Module):
-    """A given frame drawn on: new pixels, and a mask that mixes them with the frame's.
+def moved(pictures: Tensor, flow: Tensor) -> Tensor:
+    """Each pixel of (N, C, H, W) fetched from as far as the flow (N, 2, H, W) says: right and down, in half sides."""
+    height, width = pictures.shape[-2:]
+    # Centres of pixels, from -1 to 1 over the picture.
+    down, right = (torch.linspace(1 / n - 1, 1 - 1 / n, n, device=flow.device) for n in (height, width))
+    here = torch.stack([right.expand(height, width), down[:, None].expand(height, width)], -1)
+    return F.grid_sample(pictures, here + flow.movedim(1, -1), padding_mode="border", align_corners=False)
+
+
+class MixingDecoder(nn.Module):
+    """A given frame drawn on: each pixel is the frame's own, one that has moved there, or a new one, or between them.
+
+    What is moved keeps its looks (as in Finn et al. 2016), which few recordings do not teach to draw.
 
     Args:
         channels: C of the frames.
@@ -113,11 +126,14 @@ class MaskedDecoder(nn.Module):
             nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, blocks, strict=True)
         )
         self.norm = Norm(widths[0])
-        # Per pixel: the new colour, and how far it replaces the given frame's.
-        self.out = nn.Conv2d(widths[0], (channels + 1) * patch * patch, 3, padding=1)
-        # It begins near a copy of the given frame, which little motion makes hard to beat.
+        # Per pixel: the new colour, how much it and the moved one count beside the frame's own, and the flow.
+        self.out = nn.Conv2d(widths[0], (channels + 4) * patch * patch, 3, padding=1)
+        # It begins near a copy of the given frame, which little motion makes hard to beat, and without any flow.
+        first, last = channels * patch * patch, (channels + 2) * patch * patch
         assert self.out.bias is not None
-        nn.init.constant_(self.out.bias[channels * patch * patch :], -2.0)
+        nn.init.constant_(self.out.bias[first:last], -2.0)
+        nn.init.zeros_(self.out.bias[last:])
+        nn.init.zeros_(self.out.weight[last:])
 
     def forward(self, frame: Tensor, anchor: list[Tensor], condition: list[Tensor], bottom: Tensor) -> Tensor:
         """Draws all frames of a clip.
@@ -141,6 +157,9 @@ class MaskedDecoder(nn.Module):
                 x = x + self.from_condition[level](condition[level].flatten(0, 1))
             x = (x.unflatten(0, (clips, times)) + still[:, None]).flatten(0, 1)
             x = self.levels[level](by_pixel(x))
-        drawn = F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.patch).float().unflatten(0, (clips, times))
-        new, mask = drawn[:, :, : self.channels], drawn[:, :, self.channels :].sigmoid()
-        return frame[:, None] * (1 - mask) + (new + 0.5) * mask
+        drawn = F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.patch).float()
+        new, shares, flow = drawn.split([self.channels, 2, 2], 1)
+        own, of_new, of_moved = F.pad(shares, (0, 0, 0, 0, 1, 0)).softmax(1).split(1, 1)
+        given = frame.float().repeat_interleave(times, 0)
+        mixed = given * own + (new + 0.5) * of_new + moved(given, FLOW * flow) * of_moved
+        return mixed.unflatten(0, (clips, times))
