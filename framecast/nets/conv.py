@@ -157,7 +157,8 @@ class MixingDecoder(nn.Module):
                 x = x + self.from_condition[level](condition[level].flatten(0, 1))
             x = (x.unflatten(0, (clips, times)) + still[:, None]).flatten(0, 1)
             x = self.levels[level](by_pixel(x))
-        drawn = F.pixel_shuffle(self.out(F.silu(self.norm(x))), self.patch).float()
+        # From here on by plane: what follows takes one or a few channels at a time.
+        drawn = F.pixel_shuffle(self.out(F.silu(self.norm(x))).contiguous(), self.patch).float()
         new, shares, flow = drawn.split([self.channels, 2, 2], 1)
         own, of_new, of_moved = F.pad(shares, (0, 0, 0, 0, 1, 0)).softmax(1).split(1, 1)
         given = frame.float().repeat_interleave(times, 0)
