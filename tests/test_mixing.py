@@ -1,4 +1,4 @@
-"""What `anchor` and `latent` draw a frame from: the given frame's pixels, moved ones and new ones."""
+"""What `anchor` draws a frame from (`latent` without the second): the given frame's pixels, moved ones and new ones."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ def test_a_flow_of_whole_pixels_fetches_those_pixels(right: int, down: int) -> N
     torch.testing.assert_close(moved(pictures, flow), pictures[:, :, rows][:, :, :, columns])
 
 
-def decoder() -> MixingDecoder:
+def decoder(moves: bool = True) -> MixingDecoder:
     torch.manual_seed(0)
-    return MixingDecoder(3, (8, 16), (1, 1), patch=2, told=False)
+    return MixingDecoder(3, (8, 16), (1, 1), patch=2, told=False, moves=moves)
 
 
 def drawn(made: MixingDecoder, frame: torch.Tensor) -> torch.Tensor:
@@ -26,9 +26,10 @@ def drawn(made: MixingDecoder, frame: torch.Tensor) -> torch.Tensor:
     return made(frame, features, [], torch.randn(len(frame), 5, 16, 1, 1).expand(-1, -1, -1, 2, 3))
 
 
-def test_a_decoder_begins_near_a_copy() -> None:
+@pytest.mark.parametrize("moves", [False, True])
+def test_a_decoder_begins_near_a_copy(moves: bool) -> None:
     frame = torch.rand(2, 3, 8, 12)
-    error = (drawn(decoder(), frame) - frame[:, None]).square().mean()
+    error = (drawn(decoder(moves), frame) - frame[:, None]).square().mean()
     assert 0 < error < 0.2 * (frame - 0.5).square().mean()
 
 

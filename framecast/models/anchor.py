@@ -83,7 +83,7 @@ class Anchor(Model):
             self.condition_net = Points(told + config.memory, widths, size, self.patch)
         self.posterior_net = Posterior(spec, widths, self.patch, config.latent)
         self.latent = nn.Linear(config.latent, widths[-1])
-        self.decoder = MixingDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
+        self.decoder = MixingDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none", moves=True)
 
     @property
     def noise_shape(self) -> tuple[int, ...]:

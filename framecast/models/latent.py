@@ -2,8 +2,8 @@
 
 A small map y_t is the scene's state. It moves by residual steps, y_{t+1} = y_t + f(y_t, c_{t+1}, z_{t+1}), with a
 learned prior for z (the idea of latent residual dynamics: Franceschi et al. 2020). Every frame is decoded from its
-state and the given frame's features, which stays, moves or is drawn anew as in `anchor`. Pixels are never fed back: all
-frames of a clip are decoded in one batch, and errors do not pile up in them.
+state and the given frame's features, with a mask that mixes the given frame's pixels with new ones. Pixels are never
+fed back: all frames of a clip are decoded in one batch, and errors do not pile up in them.
 """
 
 from __future__ import annotations

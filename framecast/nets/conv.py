@@ -104,9 +104,7 @@ def moved(pictures: Tensor, flow: Tensor) -> Tensor:
 
 
 class MixingDecoder(nn.Module):
-    """A given frame drawn on: each pixel is the frame's own, one that has moved there, or a new one, or between them.
-
-    What is moved keeps its looks (as in Finn et al. 2016), which few recordings do not teach to draw.
+    """A given frame drawn on: each pixel is the frame's own, a new one, or between them.
 
     Args:
         channels: C of the frames.
@@ -114,11 +112,21 @@ class MixingDecoder(nn.Module):
         blocks: residual blocks of each level.
         patch: pixels of a side that the finest level packs together.
         told: whether each frame also has features of its own at every level.
+        moves: whether pixels of the given frame can also move, by a flow (as in Finn et al. 2016). What is moved keeps
+            its looks, which few recordings do not teach to draw.
     """
 
-    def __init__(self, channels: int, widths: tuple[int, ...], blocks: tuple[int, ...], patch: int, told: bool) -> None:
+    def __init__(
+        self,
+        channels: int,
+        widths: tuple[int, ...],
+        blocks: tuple[int, ...],
+        patch: int,
+        told: bool,
+        moves: bool = False,
+    ) -> None:
         super().__init__()
-        self.patch, self.channels = patch, channels
+        self.patch, self.moves = patch, moves
         self.from_anchor = nn.ModuleList(nn.Conv2d(w, w, 1) for w in widths)
         self.from_condition = nn.ModuleList(nn.Conv2d(w, w, 1) for w in (widths if told else ()))
         self.ups = nn.ModuleList(Enlarge(b, a, 3, padding=1) for a, b in zip(widths[:-1], widths[1:], strict=True))
@@ -126,14 +134,16 @@ class MixingDecoder(nn.Module):
             nn.Sequential(*[Residual(w) for _ in range(n)]) for w, n in zip(widths, blocks, strict=True)
         )
         self.norm = Norm(widths[0])
-        # Per pixel: the new colour, how much it and the moved one count beside the frame's own, and the flow.
-        self.out = nn.Conv2d(widths[0], (channels + 4) * patch * patch, 3, padding=1)
+        # Per pixel: the new colour; how much it counts, and the moved one, beside the frame's own; the flow.
+        self.parts = [channels, 1 + moves, 2 * moves]
+        self.out = nn.Conv2d(widths[0], sum(self.parts) * patch * patch, 3, padding=1)
         # It begins near a copy of the given frame, which little motion makes hard to beat, and without any flow.
-        first, last = channels * patch * patch, (channels + 2) * patch * patch
         assert self.out.bias is not None
-        nn.init.constant_(self.out.bias[first:last], -2.0)
-        nn.init.zeros_(self.out.bias[last:])
-        nn.init.zeros_(self.out.weight[last:])
+        with torch.no_grad():
+            _, shares, flow = self.out.bias.split([n * patch * patch for n in self.parts])
+            shares.fill_(-2.0)
+            flow.zero_()
+            self.out.weight[self.out.out_channels - len(flow) :] = 0.0
 
     def forward(self, frame: Tensor, anchor: list[Tensor], condition: list[Tensor], bottom: Tensor) -> Tensor:
         """Draws all frames of a clip.
@@ -159,8 +169,12 @@ class MixingDecoder(nn.Module):
             x = self.levels[level](by_pixel(x))
         # From here on by plane: what follows takes one or a few channels at a time.
         drawn = F.pixel_shuffle(self.out(F.silu(self.norm(x))).contiguous(), self.patch).float()
-        new, shares, flow = drawn.split([self.channels, 2, 2], 1)
-        own, of_new, of_moved = F.pad(shares, (0, 0, 0, 0, 1, 0)).softmax(1).split(1, 1)
-        given = frame.float().repeat_interleave(times, 0)
-        mixed = given * own + (new + 0.5) * of_new + moved(given, FLOW * flow) * of_moved
+        new, shares, flow = drawn.split(self.parts, 1)
+        given, new = frame.float().repeat_interleave(times, 0), new + 0.5
+        if self.moves:
+            own, of_new, of_moved = F.pad(shares, (0, 0, 0, 0, 1, 0)).softmax(1).split(1, 1)
+            mixed = given * own + new * of_new + moved(given, FLOW * flow) * of_moved
+        else:
+            of_new = shares.sigmoid()
+            mixed = given * (1 - of_new) + new * of_new
         return mixed.unflatten(0, (clips, times))
