@@ -12,6 +12,7 @@ from framecast import protocols
 from framecast.metrics.extras import LOWER, RULES
 from framecast.metrics.interval import over_videos
 from framecast.reading import read_json, reading
+from framecast.values import is_copy
 
 RESULTS = "results.json"
 
@@ -35,7 +36,7 @@ class Measured:
     @property
     def copy(self) -> bool:
         """A copy baseline, which learns nothing."""
-        return self.who.startswith("copy ")
+        return is_copy(self.who)
 
 
 @dataclass(frozen=True)

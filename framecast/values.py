@@ -214,6 +214,11 @@ def nearest(word: str, allowed: Iterable[str]) -> str:
     return f" Did you mean {close[0]!r}?" if close else ""
 
 
+def is_copy(who: str) -> bool:
+    """Whether a row of results of that name is a copy baseline (`evaluate.copies`), which learns nothing."""
+    return who.startswith("copy ")
+
+
 def find_class(package: str, name: str, names: list[str], base: type[Kin]) -> type[Kin]:
     """The class in the file of that name in a package.
 

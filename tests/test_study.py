@@ -130,6 +130,13 @@ class TestCarryingOut:
         assert "none-0" not in {name for name, *_ in said}
 
 
+def test_the_last_words_of_a_process(tmp_path: Path) -> None:
+    log = tmp_path / "a.log"
+    assert study.last_line(log) == ""
+    log.write_bytes(b"step 1\nfailed: \xff is no letter\n\n")
+    assert study.last_line(log) == "failed: \ufffd is no letter"
+
+
 def test_a_study_that_is_stopped_stops_its_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each is told once, and a study ends only when they have."""
     runs = study.plan(grid(), tmp_path)

@@ -88,7 +88,8 @@ def board(options: Any) -> None:
     for one in found.refused:
         print("\n  ".join([f"Not ranked: {one.name}", *one.faults]))
     if options.out:
-        write_text(out := Path(options.out), page(found))
+        out = Path(options.out)
+        write_text(out, page(found))
         print(f"The board is {out}, and its numbers {board.write_csv(out.with_suffix('.csv'), found)}")
 
 

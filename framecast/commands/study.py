@@ -91,14 +91,15 @@ def _check(planned: Any, spec: Any) -> None:
 def _show(runs: list[Any], split: str) -> None:
     """One row a run, and the copy baselines once."""
     from framecast import compare
+    from framecast.values import is_copy
 
     results = [compare.load(planned.results(split)) for planned in runs if planned.results(split).is_file()]
     if not results:
         return
     compare.refuse_unequal(results)
     header, rows = compare.table(results)
-    models = [row for row in rows if not row[0].startswith("copy ")]
-    copies = {row[0].split(" (")[0]: row for row in rows if row[0].startswith("copy ")}
+    models = [row for row in rows if not is_copy(row[0])]
+    copies = {row[0].split(" (")[0]: row for row in rows if is_copy(row[0])}
     print(table([*models, *([name, *row[1:]] for name, row in copies.items())], header))
 
 

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from framecast.report.figures import BLACK, COLOURS, SOFT, clean, save, smooth
+from framecast.values import is_copy
 
 PANELS = {
     "psnr": "PSNR (dB)",
@@ -34,7 +35,7 @@ def drift_figure(path: str | Path, found: Mapping[str, Any], fps: float) -> Path
     length = max(len(curves[who]["colour"]) for who in rows)
     window = 1 if length <= 150 else 2 * (length // 120) + 1
     end = len(curves["truth"]["colour"])
-    models = list(dict.fromkeys(row["who"] for row in rows.values() if not row["who"].startswith("copy ")))
+    models = list(dict.fromkeys(row["who"] for row in rows.values() if not is_copy(row["who"])))
     for axes, (key, label) in zip(panels, PANELS.items(), strict=True):
         clean(axes)
         axes.set_ylabel(label)

@@ -12,6 +12,7 @@ from PIL import Image
 from framecast.atomic import replacing
 from framecast.evaluate import Result
 from framecast.report.film import rgb
+from framecast.values import is_copy
 
 FOLDER = "films"
 PIXELS = 2**23  # of a sheet at most: what a phone's browser decodes without trouble
@@ -20,7 +21,7 @@ SIDE = 16383  # pixels, the most that WebP has
 
 def models_of(result: Result) -> list[str]:
     """The rows that are models themselves: no copy baseline, no prior's mean."""
-    return [who for who in result.scores if not who.startswith("copy ") and not who.endswith("(mean)")]
+    return [who for who in result.scores if not is_copy(who) and not who.endswith("(mean)")]
 
 
 def keep(result: Result, out: Path, films: int = 5) -> list[dict[str, Any]]:

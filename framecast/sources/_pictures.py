@@ -47,11 +47,11 @@ def number_of(path: Path) -> int:
     return int(match.group())
 
 
-def numbered(folder: Path, kinds: tuple[str, ...], gap: str) -> list[Path]:
+def numbered(folder: Path, kinds: tuple[str, ...], advice: str) -> list[Path]:
     """The pictures of a folder that end in one of `kinds`, in the order of their numbers.
 
     Raises:
-        ValueError: one has no number, or numbers are double or missing; `gap` says what to do about a missing one.
+        ValueError: one has no number, or numbers are double or missing; `advice` says what to do about a missing one.
     """
     found = (p for p in folder.iterdir() if p.suffix.lower() in kinds and not p.name.startswith("."))
     paths = sorted(found, key=lambda path: (number_of(path), path.name))
@@ -60,7 +60,7 @@ def numbered(folder: Path, kinds: tuple[str, ...], gap: str) -> list[Path]:
         if number_of(after) < missing:
             raise ValueError(f"{before} and {after.name} have the same number. Each frame has one file: remove one.")
         if number_of(after) > missing:
-            raise ValueError(f"{before} is followed by {after.name}: number {missing} is missing. {gap}")
+            raise ValueError(f"{before} is followed by {after.name}: number {missing} is missing. {advice}")
     return paths
 
 

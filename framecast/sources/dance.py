@@ -124,8 +124,8 @@ def _pictures_in(folder: Path) -> list[Path]:
     """The PNGs of a folder by number; raises if there are none, or numbers are double or missing."""
     if not folder.is_dir():
         raise FileNotFoundError(f"The folder {folder} is missing. The layout expected:{LAYOUT}")
-    gap = "A sequence has no gaps: add the missing picture, or renumber frames and labels alike."
-    paths = numbered(folder, (".png",), gap)
+    advice = "A sequence has no gaps: add the missing picture, or renumber frames and labels alike."
+    paths = numbered(folder, (".png",), advice)
     if not paths:
         raise FileNotFoundError(f"The folder {folder} holds no .png file. The layout expected:{LAYOUT}")
     return paths
