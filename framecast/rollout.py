@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.models.base import Model, each, recoloured
+from framecast.models.base import Model, each, pieces, recoloured
 from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
@@ -69,9 +69,8 @@ def walk(
         _, step = model.parallel(state, cues, noise)
     else:
         steps = []
-        for t in range(count):
-            cue = each(cues, lambda x: x[:, t])  # noqa: B023 (used at once)
-            state, step = model.advance(state, cue, noise[:, t])
+        for t, (cue, eps) in enumerate(pieces((cues, noise), lambda x: x.unbind(1))):
+            state, step = model.advance(state, cue, eps)
             if model.anchored or spoilt is not None:
                 drawn = step.frame.clamp(-1, 2)  # a little beyond, where it still has a gradient
                 drawn = recoloured(drawn, clip.frames[:, 0]) if model.anchored else drawn
@@ -266,8 +265,8 @@ def _free(
         state, step = model.parallel(state, cues, eps)
         return state, step.frame.float().clamp(0, 1)
     drawn = []
-    for t in range(eps.shape[1]):
-        state, step = model.advance(state, each(cues, lambda x: x[:, t]), eps[:, t])  # noqa: B023 (used at once)
+    for t, piece in enumerate(pieces((cues, eps), lambda x: x.unbind(1))):
+        state, step = model.advance(state, *piece)
         drawn.append(step.frame.float())
         if model.anchored or truth is not None:
             shown = drawn[-1].clamp(0, 1) if truth is None else truth[:, t]

@@ -6,29 +6,46 @@ import pytest
 import torch
 from torch import nn
 
-from framecast.training.muon import Muon, orthogonal
+from framecast.training.muon import Muon
+
+
+def step_of(gradient: torch.Tensor, form: torch.memory_format = torch.contiguous_format) -> torch.Tensor:
+    """Which way Muon's first step turns a weight of that gradient, (o, i) or (o, i, k, k)."""
+    o, i, *kernel = gradient.shape
+    layer = nn.Conv2d(i, o, kernel) if kernel else nn.Linear(i, o)
+    before = layer.weight.data = torch.zeros_like(gradient).contiguous(memory_format=form)
+    layer.weight.grad = gradient.contiguous(memory_format=form)
+    Muon(layer, lr=1.0).step()
+    return before / (-0.2 * max(len(gradient), gradient[0].numel()) ** 0.5)
 
 
 def test_steps_are_about_orthogonal() -> None:
     random = torch.Generator().manual_seed(0)
     for rows, columns in ((8, 8), (6, 20), (20, 6)):
-        values = torch.linalg.svdvals(orthogonal(torch.randn(3, rows, columns, generator=random)))
+        values = torch.linalg.svdvals(step_of(torch.randn(rows, columns, generator=random)))
         assert values.min() > 0.3
         assert values.max() < 1.3
+
+
+def test_a_weight_steps_alike_however_it_lies_in_memory() -> None:
+    gradient = torch.randn(6, 4, 3, 3, generator=torch.Generator().manual_seed(0))
+    plain, by_pixel = (step_of(gradient, form) for form in (torch.contiguous_format, torch.channels_last))
+    torch.testing.assert_close(by_pixel, plain)
+    torch.testing.assert_close(plain.flatten(1), step_of(gradient.flatten(1)))
 
 
 @pytest.mark.parametrize(("spread", "bound"), [(1, 1e-5), (3, 1e-3), (6, 1e-3)])
 def test_steps_are_those_of_the_published_rounds(spread: int, bound: float) -> None:
     """Jordan's rounds as he writes them, in double precision, on singular values that span `spread` powers of ten."""
     random = torch.Generator().manual_seed(0)
-    u, _, v = torch.linalg.svd(torch.randn(3, 16, 40, generator=random, dtype=torch.float64), full_matrices=False)
-    matrices = u * torch.logspace(0, -spread, 16, dtype=torch.float64) @ v
-    x = matrices / matrices.norm(dim=(1, 2), keepdim=True)
+    u, _, v = torch.linalg.svd(torch.randn(16, 40, generator=random, dtype=torch.float64), full_matrices=False)
+    matrix = u * torch.logspace(0, -spread, 16, dtype=torch.float64) @ v
+    x = matrix / matrix.norm()
     for _ in range(5):
         square = x @ x.mT
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
-    for given, wanted in ((matrices, x), (matrices.mT, x.mT)):
-        error = (orthogonal(given.float()) - wanted).norm() / wanted.norm()
+    for given, wanted in ((matrix, x), (matrix.mT, x.mT)):
+        error = (step_of(given.float()) - wanted).norm() / wanted.norm()
         assert error < bound
 
 

@@ -18,7 +18,7 @@ What a model that feeds back reads can be changed from outside, for the cures of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, ClassVar
 
@@ -165,6 +165,17 @@ def each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     if is_dataclass(value) and not isinstance(value, type):
         return replace(value, **{f.name: each(getattr(value, f.name), function) for f in fields(value)})
     return value
+
+
+def pieces(value: Any, cut: Callable[[Tensor], Sequence[Tensor]]) -> Iterator[Any]:
+    """The pieces that `cut` (a `split` or `unbind`) makes of every tensor of a value, one after another.
+
+    Their gradients are put together once. That of a slice is as large as what it is a slice of, mostly zeros.
+    """
+    cuts: dict[int, Sequence[Tensor]] = {}
+    each(value, lambda x: cuts.setdefault(id(x), cut(x))[0])
+    for number in range(len(next(iter(cuts.values())))):
+        yield each(value, lambda x: cuts[id(x)][number])  # noqa: B023 (used at once)
 
 
 def recoloured(frames: Tensor, first: Tensor) -> Tensor:

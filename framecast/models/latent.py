@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from framecast.models.base import Model, each, timed
+from framecast.models.base import Model, each, pieces, timed
 from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
@@ -119,15 +119,14 @@ class Latent(Model):
         return state, each(step, lambda x: x[:, 0])
 
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
-        clips, count = noise.shape[:2]
+        clips = len(noise)
         told = None if cues.features is None else cues.features[-1]
         if told is not None and self.dynamics.told is not None:
             told = timed(self.dynamics.told(told.flatten(0, 1)), clips)
         seen = None if cues.seen is None else timed(self.dynamics.seen(cues.seen.flatten(0, 1)), clips)
         y, states, priors, posteriors = state.y, [], [], []
-        for t in range(count):
-            known, shown = (None if x is None else x[:, t] for x in (told, seen))
-            y, prior, posterior = self.dynamics(y, known, shown, noise[:, t])
+        for known, shown, eps in pieces((told, seen, noise), lambda x: x.unbind(1)):
+            y, prior, posterior = self.dynamics(y, known, shown, eps)
             priors.append(prior)
             posteriors += [] if posterior is None else [posterior]
             states.append(y)

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from framecast.models.base import Model, each, flat, timed
+from framecast.models.base import Model, flat, pieces, timed
 from framecast.nets import course
 from framecast.nets.conv import by_pixel
 from framecast.nets.vectors import at, before_each
@@ -143,17 +143,15 @@ class PoseCVAE(Model):
             "a model that feeds back is parallel only where the truth is fed"
         )
         first = self.frame_transformation(by_pixel(state.frame))[:, None]
-        before = torch.cat([first, cues.features[:, :-1]], 1)
-        before, flat_cues, flat_noise = flat(before), flat(cues), flat(noise)
-        frames = [
-            self._decode(before[i : i + PIECE], each(flat_cues, lambda x: x[i : i + PIECE]), flat_noise[i : i + PIECE])  # noqa: B023
-            for i in range(0, len(before), PIECE)
-        ]
+        earlier = cues.features.split([noise.shape[1] - 1, 1], 1)[0]
+        # Put together by pixel, as they lie in memory: by plane the whole decoder would be, and takes a seventh longer.
+        before = torch.cat([first.movedim(2, -1), earlier.movedim(2, -1)], 1).movedim(-1, 2)
+        frames = [self._decode(*piece) for piece in pieces(flat((before, cues, noise)), lambda x: x.split(PIECE))]
         last = State(cues.truth[:, -1], cues.features[:, -1], state.before)
         return last, Step(timed(torch.cat(frames), len(noise)), cues.posterior)
 
     def _decode(self, features: Tensor, cue: Cue, noise: Tensor) -> Tensor:
         z = noise if cue.posterior is None else cue.posterior.sample(noise)
-        x = torch.cat([features, cue.label, z.to(features.dtype)], 1)
+        x = by_pixel(torch.cat([features, cue.label, z.to(features.dtype)], 1))
         frame = self.Generator(self.Decoder_Fusion(x)).float()
         return frame.sigmoid() if self.config.sigmoid else frame

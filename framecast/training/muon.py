@@ -16,32 +16,38 @@ import torch
 from torch import Tensor, nn
 
 # torch's calls on many tensors at once, which it has but does not declare: a third of the time of a loop over weights.
-many: Any = SimpleNamespace(
-    **{name: getattr(torch, f"_foreach_{name}") for name in ("lerp", "lerp_", "mul_", "add_", "div", "sqrt_")},
-    **{name: getattr(torch, f"_foreach_{name}") for name in ("addcmul_", "addcdiv_")},
-)
+names = {"lerp": "_foreach_lerp", "lerp_": "_foreach_lerp_", "adamw_": "_fused_adamw_"}
+many: Any = SimpleNamespace(**{short: getattr(torch, name) for short, name in names.items()})
 COEFFICIENTS = (3.4445, -4.7750, 2.0315)  # of Jordan's quintic iteration
 
 
-def orthogonal(matrices: Tensor, rounds: int = 5) -> Tensor:
-    """(N, r, c) -> about U V^T of each U S V^T, singular values between 0.7 and 1.2: enough for a step.
+def turns(squares: Tensor, rounds: int = 5) -> Tensor:
+    """(N, r, r), the squares x x^T of matrices -> by what x is turned (from the left) to be about orthogonal.
 
-    A round turns x to p(x x^T) x with a polynomial p, and so x x^T to p x x^T p. The rounds are walked with the small
-    x x^T alone, and x is turned by all of them at once at the end: a third of the products where one side is nine times
-    the other. Gradients in float32 are kept in it: in bf16 the rounds as published are off by up to tenths.
+    Of x = U S V^T it makes about U V^T, singular values between 0.7 and 1.2: enough for a step. A round turns x to
+    p(x x^T) x with a polynomial p, and so x x^T to p x x^T p. The rounds are walked with the small x x^T alone: a third
+    of the products where one side of x is nine times the other. Gradients in float32 are kept in it: in bf16 the rounds
+    as published are off by up to tenths.
     """
     a, b, c = COEFFICIENTS
-    tall = matrices.shape[1] > matrices.shape[2]
-    x = matrices.mT if tall else matrices
-    x = x / x.norm(dim=(1, 2), keepdim=True).clamp(min=1e-7)
-    square, turns = x @ x.mT, []
+    size = squares.diagonal(dim1=1, dim2=2).sum(1).clamp(min=1e-14)[:, None, None]  # the squared norm of x
+    squares, found = squares / size, []
     for _ in range(rounds):
-        if turns:
-            square = turns[-1] @ square @ turns[-1]
-        turns.append(torch.baddbmm(square, square, square, beta=b, alpha=c))
-        turns[-1].diagonal(dim1=1, dim2=2).add_(a)
-    x = reduce(torch.matmul, turns) @ x
-    return x.mT if tall else x
+        if found:
+            squares = found[-1] @ squares @ found[-1]
+        found.append(torch.baddbmm(squares, squares, squares, beta=b, alpha=c))
+        found[-1].diagonal(dim1=1, dim2=2).add_(a)
+    return reduce(torch.matmul, found) * size.rsqrt()
+
+
+def wide(weight: Tensor, like: Tensor) -> Tensor:
+    """(o, i, ...) as a matrix, no taller than wide, its columns in the order in which `like` lies in memory.
+
+    In which order they stand changes nothing. Of `like` itself it is a view.
+    """
+    rows = weight if like.is_contiguous() else weight.movedim(1, -1)  # channels last
+    matrix = rows.reshape(len(rows), -1)
+    return matrix.mT if matrix.shape[0] > matrix.shape[1] else matrix
 
 
 class Muon(torch.optim.Optimizer):
@@ -74,39 +80,33 @@ class Muon(torch.optim.Optimizer):
         for group in self.param_groups:
             given = [p for p in group["params"] if p.grad is not None]
             if given:
-                many.mul_(given, 1 - group["lr"] * group["weight_decay"])
                 (self._muon if group["muon"] else self._adam)(given, group)
         return loss
 
     def _muon(self, given: list[Tensor], group: dict[str, Any]) -> None:
-        """Matrices of one shape are made orthogonal together, in one batch of products."""
+        """The rounds of all matrices of one smaller side are walked together, in batches of products."""
         gradients = [p.grad for p in given if p.grad is not None]
         momenta = self._kept(given, "momentum")
         many.lerp_(momenta, gradients, 1 - group["momentum"])
         steps = many.lerp(gradients, momenta, group["momentum"])  # Nesterov
-        shapes: defaultdict[tuple[int, int], list[int]] = defaultdict(list)
-        for i, p in enumerate(given):
-            shapes[p.shape[0], p[0].numel()].append(i)
-        for (rows, columns), together in shapes.items():
-            # Channels last, as convolutions lie in memory: in which order the columns stand changes nothing.
-            laid = [steps[i].movedim(1, -1) for i in together]
-            made = orthogonal(torch.stack([one.reshape(rows, columns) for one in laid]))
-            moved = [step.view(one.shape).movedim(-1, 1) for one, step in zip(laid, made, strict=True)]
-            many.add_([given[i] for i in together], moved, alpha=-group["lr"] * 0.2 * max(rows, columns) ** 0.5)
+        together: defaultdict[int, list[tuple[Tensor, Tensor]]] = defaultdict(list)
+        for p, step in zip(given, steps, strict=True):
+            x = wide(step, p)
+            together[len(x)].append((wide(p, p), x))
+        kept = 1 - group["lr"] * group["weight_decay"]
+        for pairs in together.values():
+            found = turns(torch.stack([x @ x.mT for _, x in pairs]))
+            for (weight, x), turn in zip(pairs, found, strict=True):
+                weight.addmm_(turn, x, beta=kept, alpha=-group["lr"] * 0.2 * max(x.shape) ** 0.5)
 
     def _adam(self, given: list[Tensor], group: dict[str, Any]) -> None:
-        """Kingma and Ba 2015, algorithm 1."""
-        gradients = [p.grad for p in given if p.grad is not None]
+        gradients = [p.grad for p in given]
         means, squares = self._kept(given, "mean"), self._kept(given, "square")
         group["steps"] += 1
-        first, second = group["betas"]
-        many.lerp_(means, gradients, 1 - first)
-        many.mul_(squares, second)
-        many.addcmul_(squares, gradients, gradients, 1 - second)
-        roots = many.div(squares, 1 - second ** group["steps"])
-        many.sqrt_(roots)
-        many.add_(roots, group["eps"])
-        many.addcdiv_(given, means, roots, -group["lr"] / (1 - first ** group["steps"]))
+        steps = [torch.tensor(float(group["steps"]), device=given[0].device)] * len(given)
+        rates = {"lr": group["lr"], "weight_decay": group["weight_decay"], "eps": group["eps"]}
+        rates |= dict(zip(("beta1", "beta2"), group["betas"], strict=True))
+        many.adamw_(given, gradients, means, squares, [], steps, **rates, amsgrad=False, maximize=False)
 
     def _kept(self, given: list[Tensor], name: str) -> list[Tensor]:
         """The state of that name of each weight, zeros at first."""
