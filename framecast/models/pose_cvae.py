@@ -143,9 +143,9 @@ class PoseCVAE(Model):
             "a model that feeds back is parallel only where the truth is fed"
         )
         first = self.frame_transformation(by_pixel(state.frame))[:, None]
-        earlier = cues.features.split([noise.shape[1] - 1, 1], 1)[0]
         # Put together by pixel, as they lie in memory: by plane the whole decoder would be, and takes a seventh longer.
-        before = torch.cat([first.movedim(2, -1), earlier.movedim(2, -1)], 1).movedim(-1, 2)
+        first, features = (x.movedim(2, -1) for x in (first, cues.features))
+        before = torch.cat([first, features.split([noise.shape[1] - 1, 1], 1)[0]], 1).movedim(-1, 2)
         frames = [self._decode(*piece) for piece in pieces(flat((before, cues, noise)), lambda x: x.split(PIECE))]
         last = State(cues.truth[:, -1], cues.features[:, -1], state.before)
         return last, Step(timed(torch.cat(frames), len(noise)), cues.posterior)
