@@ -15,7 +15,7 @@ from framecast.values import Clip, Condition, Kind, Spec, Trace
 
 # Widths that keep the suite fast. A model that is not named here is tested with its own defaults.
 SMALL: dict[str, dict[str, Any]] = {
-    "pose_cvae": {"F_dim": 16, "L_dim": 8, "N_dim": 4, "D_out_dim": 16},
+    "pose_cvae": {"F_dim": 16, "L_dim": 8, "N_dim": 8, "D_out_dim": 16},
     "svg": {"g": 8, "z": 4, "rnn": 8},
     "latent": {"widths": (8, 16, 16), "blocks": (1, 1, 1), "state": 8, "z": 4},
     "anchor": {"widths": (8, 16, 16), "blocks": (1, 1, 1), "latent": 4, "memory": 16},

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import copy
 from dataclasses import FrozenInstanceError, fields, is_dataclass, replace
+from typing import Any
 
 import pytest
 import torch
@@ -34,6 +35,7 @@ from contract import (
     weighted,
 )
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from framecast import models, rollout
 from framecast.models.base import Model, each
@@ -265,6 +267,31 @@ def test_black_clips_have_a_gradient(name: str, kind: Kind) -> None:
     black = Clip(clip.frames * 0, None if clip.condition is None else clip.condition * 0, clip.times)
     Objective("mse")(rollout.walk(model, black, None, noise_of(model, 3, 4)), beta=0.01).total.backward()
     assert all(p.grad is not None and p.grad.isfinite().all() for p in model.parameters())
+
+
+class Convolved(TorchDispatchMode):
+    """Collects what convolutions read (N, C, H, W) that does not lie by pixel."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.by_plane: list[tuple[int, ...]] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        reads = "convolution" in str(func) and "reorder" not in str(func)
+        if reads and not args[0].is_contiguous(memory_format=torch.channels_last):
+            self.by_plane.append(tuple(args[0].shape))
+        return func(*args, **(kwargs or {}))
+
+
+@every_learning_model
+def test_convolutions_read_what_lies_by_pixel(name: str, kind: Kind) -> None:
+    """By plane they compute the same, and take up to twice as long: one careless join lays out all that follows."""
+    model = rollout.channels_last(made(name, spec_of(kind)))
+    with Convolved() as convolved:
+        for forced in (None, some_forced(3, 4)):
+            rollout.walk(model, clip_of(model.spec), forced, noise_of(model, 3, 4))
+        rolled(model, [2, 2])
+    assert not convolved.by_plane
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, each, pieces, timed
-from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, padded
+from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, by_pixel, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -130,7 +130,7 @@ class Latent(Model):
             priors.append(prior)
             posteriors += [] if posterior is None else [posterior]
             states.append(y)
-        bottom = timed(self.bottom(torch.stack(states, 1).flatten(0, 1)), clips)
+        bottom = timed(self.bottom(by_pixel(torch.stack(states, 1).flatten(0, 1))), clips)
         frames = self.decoder(state.frame, state.features, cues.features or [], bottom)
         step = Step(frames[..., : self.spec.height, : self.spec.width], _joined(posteriors), _joined(priors))
         return replace(state, y=y), step

@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
+from framecast.nets.conv import by_pixel
+
 LAGS = (0.3, 0.6, 0.8)  # what is commanded happens late: shares of the past in running means of the vectors
 TOGETHER = 64  # frames whose running means are computed at once, with as many products for each
 NEAR = (0.5, 0.2, 0.08)  # of half a picture's side: how wide a point's surroundings are
@@ -115,6 +117,6 @@ class Points(nn.Module):
             away = torch.stack([down, right]) - points  # (N, count, 2, h, w)
             squared = away.square().sum(2)
             near = [(-squared / (2 * s * s)).exp() for s in NEAR]
-            maps = torch.cat([away.flatten(1, 2), *near], 1)
+            maps = by_pixel(torch.cat([away.flatten(1, 2), *near], 1))
             features.append(F.silu(of_place(maps) + of_all(vectors)[..., None, None]))
         return features
