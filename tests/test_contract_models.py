@@ -288,8 +288,10 @@ def test_convolutions_read_what_lies_by_pixel(name: str, kind: Kind) -> None:
     """By plane they compute the same, and take up to twice as long: one careless join lays out all that follows."""
     model = rollout.channels_last(made(name, spec_of(kind)))
     with Convolved() as convolved:
-        for forced in (None, some_forced(3, 4)):
-            rollout.walk(model, clip_of(model.spec), forced, noise_of(model, 3, 4))
+        for context in (1, 2):
+            count, _ = rollout.drawn_frames(model, 5, context)
+            for forced in (None, some_forced(3, count)):
+                rollout.walk(model, clip_of(model.spec), forced, noise_of(model, 3, count), context)
         rolled(model, [2, 2])
     assert not convolved.by_plane
 

@@ -147,11 +147,10 @@ class SVG(Model):
         if self.config.last_frame_skip:
             cue.newest = timed(self.decoder.project(skips), clips)
         elif given:
-            kept = each(timed(skips, clips), lambda x: x[:, :given].flatten(0, 1))
-            past = _after(state.skips, timed(self.decoder.project(kept), clips))
-            which = torch.arange(count, device=times.device).clamp(max=given)
-            cue.skips = each(past, lambda x: x[:, which])
-            state = replace(state, skips=each(past, lambda x: by_pixel(x[:, given])))
+            kept = each(timed(skips, clips), lambda x: x.movedim(2, -1)[:, :given].flatten(0, 1).movedim(-1, 1))
+            newest = timed(self.decoder.project(kept), clips)
+            cue.skips = _after(state.skips, newest, count)
+            state = replace(state, skips=each(newest, lambda x: x[:, -1]))
         if self.config.prior != "none":
             (mean, log_variance), memory = self.posterior(cue.h, state.posterior)
             cue.posterior = Gaussian(mean, log_variance)
@@ -190,7 +189,7 @@ class SVG(Model):
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         skips = state.skips if cues.skips is None else flat(cues.skips)
         if cues.newest is not None:
-            skips = flat(each(_after(state.skips, cues.newest), lambda x: x[:, :-1]))
+            skips = flat(_after(state.skips, cues.newest, noise.shape[1]))
         state, vectors, prior = self._true_fed(state, cues, noise)
         frames = timed(self.decoder(vectors.flatten(0, 1), skips), len(noise))
         return state, Step(frames, cues.posterior, prior)
@@ -223,6 +222,14 @@ class SVG(Model):
         return replace(state, h=h.float(), skips=newest)
 
 
-def _after(first: list[Tensor], later: list[Tensor]) -> list[Tensor]:
-    """Tensors (B, ...) before tensors (B, T, ...): (B, 1 + T, ...)."""
-    return [torch.cat([a[:, None], b], 1) for a, b in zip(first, later, strict=True)]
+def _after(first: list[Tensor], later: list[Tensor], count: int) -> list[Tensor]:
+    """(B, C, H, W), then (B, T, C, H, W), the last of them again and again: the first (B, count, C, H, W) of these.
+
+    They are put together by pixel, as they lie in memory: by plane they would be laid out anew at each use.
+    """
+    joined = []
+    for a, b in zip(first, later, strict=True):
+        a, b = a[:, None].movedim(2, -1), b.movedim(2, -1)
+        again = b[:, -1:].expand(-1, max(0, count - 1 - b.shape[1]), -1, -1, -1)
+        joined.append(torch.cat([a, b, again], 1)[:, :count].movedim(-1, 2))
+    return joined
