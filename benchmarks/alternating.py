@@ -8,13 +8,12 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
-from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 
 from framecast.data import Batches
-from framecast.memory import in_huge_pages, keep_freed
+from framecast.memory import keep_freed
 from framecast.models.base import Model
 from framecast.objective import Objective
 from framecast.rollout import autocast, drawn_frames, gains_from_bf16, walk
@@ -22,7 +21,6 @@ from framecast.store import Store
 
 Sides = dict[str, Callable[[], int]]  # each does some work and returns its frames
 PLAIN = "plain"  # how the names of the reference's sides begin
-ROLLOUTS = ("predicts", "generates")  # and those of framecast's sides that train nothing end
 _sides: Sides = {}  # of this process
 
 
@@ -37,34 +35,27 @@ def alternate(
 ) -> dict[str, list[float]]:
     """Frames a second of every side of the pairs, a round of all after another, after one that is not counted.
 
-    The plain sides have a process of their own; framecast's trainings have one, and its rollouts another, each set up
-    as its command line sets it up. While one of them works the others wait.
+    The plain sides have a process of their own, and framecast's have one that is set up as its command line sets it up.
+    While one of them works the other waits.
     """
     spawn = multiprocessing.get_context("spawn")
     names = dict.fromkeys(name for pair in pairs.values() for name in pair)
     rates: dict[str, list[float]] = {name: [] for name in names}
-    with ExitStack() as stack:
-        processes = {
-            kind: stack.enter_context(ProcessPoolExecutor(1, spawn, _begin, (make, store, kind)))
-            for kind in dict.fromkeys(map(_kind, names))
-        }
+    with (
+        ProcessPoolExecutor(1, spawn, _begin, (make, store, True)) as plain,
+        ProcessPoolExecutor(1, spawn, _begin, (make, store, False)) as ours,
+    ):
         for number in range(rounds + 1):
             for name in names:
-                rate = processes[_kind(name)].submit(_rate, name).result()
+                rate = (plain if name.startswith(PLAIN) else ours).submit(_rate, name).result()
                 if number:
                     rates[name].append(rate)
     return rates
 
 
-def _kind(name: str) -> str:
-    return PLAIN if name.startswith(PLAIN) else "rollouts" if name.endswith(ROLLOUTS) else "trainings"
-
-
-def _begin(make: Callable[[Store], Sides], store: Path, kind: str) -> None:
-    if kind != PLAIN:
+def _begin(make: Callable[[Store], Sides], store: Path, plain: bool) -> None:
+    if not plain:
         keep_freed()
-    if kind == "trainings":
-        in_huge_pages()
     _sides.update(make(Store(store)))
 
 

@@ -13,7 +13,8 @@ from framecast import models, rollout
 from framecast.models.base import Model, each
 from framecast.values import Clip, Condition, Kind, Spec, Trace
 
-# Widths that keep the suite fast. A model that is not named here is tested with its own defaults.
+# Widths that keep the suite fast, with two channels at the least: of one it cannot be said whether it lies by pixel or
+# by plane. A model that is not named here is tested with its own defaults.
 SMALL: dict[str, dict[str, Any]] = {
     "pose_cvae": {"F_dim": 16, "L_dim": 8, "N_dim": 8, "D_out_dim": 16},
     "svg": {"g": 8, "z": 4, "rnn": 8},

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from framecast.models.base import Model, flat, pieces, timed
 from framecast.nets import course
-from framecast.nets.conv import by_pixel
+from framecast.nets.conv import by_pixel, in_time
 from framecast.nets.vectors import at, before_each
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -143,9 +143,9 @@ class PoseCVAE(Model):
             "a model that feeds back is parallel only where the truth is fed"
         )
         first = self.frame_transformation(by_pixel(state.frame))[:, None]
-        # Put together by pixel, as they lie in memory: by plane the whole decoder would be, and takes a seventh longer.
-        first, features = (x.movedim(2, -1) for x in (first, cues.features))
-        before = torch.cat([first, features.split([noise.shape[1] - 1, 1], 1)[0]], 1).movedim(-1, 2)
+        # All but the last; cut by pixel, so that the gradient lies so too.
+        earlier = cues.features.movedim(2, -1).split([noise.shape[1] - 1, 1], 1)[0].movedim(-1, 2)
+        before = in_time(first, earlier)
         frames = [self._decode(*piece) for piece in pieces(flat((before, cues, noise)), lambda x: x.split(PIECE))]
         last = State(cues.truth[:, -1], cues.features[:, -1], state.before)
         return last, Step(timed(torch.cat(frames), len(noise)), cues.posterior)

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from framecast.models.base import Model, each, flat, timed
 from framecast.nets.backbones import BACKBONES, published_beginning
-from framecast.nets.conv import by_pixel
+from framecast.nets.conv import by_pixel, in_time
 from framecast.nets.recurrent import Memory, RecurrentGaussian, RecurrentVector
 from framecast.nets.vectors import at, before_each
 from framecast.values import Gaussian, Spec, Step, unit
@@ -223,13 +223,9 @@ class SVG(Model):
 
 
 def _after(first: list[Tensor], later: list[Tensor], count: int) -> list[Tensor]:
-    """(B, C, H, W), then (B, T, C, H, W), the last of them again and again: the first (B, count, C, H, W) of these.
-
-    They are put together by pixel, as they lie in memory: by plane they would be laid out anew at each use.
-    """
-    joined = []
-    for a, b in zip(first, later, strict=True):
-        a, b = a[:, None].movedim(2, -1), b.movedim(2, -1)
-        again = b[:, -1:].expand(-1, max(0, count - 1 - b.shape[1]), -1, -1, -1)
-        joined.append(torch.cat([a, b, again], 1)[:, :count].movedim(-1, 2))
-    return joined
+    """(B, C, H, W), then (B, T, C, H, W), the last of them again and again: the first (B, count, C, H, W) of these."""
+    again = max(0, count - 1 - later[0].shape[1])
+    return [
+        in_time(a[:, None], b, b[:, -1:].expand(-1, again, -1, -1, -1))[:, :count]
+        for a, b in zip(first, later, strict=True)
+    ]

@@ -18,6 +18,14 @@ def by_pixel(x: Tensor) -> Tensor:
     return x.contiguous(memory_format=torch.channels_last)
 
 
+def in_time(*parts: Tensor) -> Tensor:
+    """Features (B, T_i, C, H, W) put together along time, by pixel as they lie in memory.
+
+    PyTorch by itself would join tensors of five axes by plane, and all that reads them would be by plane.
+    """
+    return torch.cat([x.movedim(2, -1) for x in parts], 1).movedim(-1, 2)
+
+
 class Norm(nn.GroupNorm):
     """Group normalisation with about 8 channels a group. A norm per pixel in its place cost 2 dB.
 

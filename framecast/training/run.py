@@ -21,7 +21,6 @@ from lightning.pytorch.loggers import TensorBoardLogger
 from framecast import checkpoint, models, objective, schedules
 from framecast.atomic import check_free, held, sweep
 from framecast.data import Batches, ClipData
-from framecast.memory import in_huge_pages
 from framecast.rollout import gains_from_bf16, pick_device
 from framecast.schedules import Progress
 from framecast.store import Store
@@ -121,7 +120,6 @@ def fit(
         last = out / "checkpoints" / "last.ckpt" if resume else None
         if last is not None:
             checkpoint.check_same(last, module.hparams)
-        in_huge_pages()
         trainer.fit(module, datamodule=ClipData(batches), ckpt_path=last, weights_only=True if resume else None)
     return keeper
 
