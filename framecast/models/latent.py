@@ -124,18 +124,16 @@ class Latent(Model):
         if told is not None and self.dynamics.told is not None:
             told = timed(self.dynamics.told(told.flatten(0, 1)), clips)
         seen = None if cues.seen is None else timed(self.dynamics.seen(cues.seen.flatten(0, 1)), clips)
-        y, states, maps, drawn = state.y, [], [], []
+        y, states, priors, posteriors = state.y, [], [], []
         for known, shown, eps in pieces((told, seen, noise), lambda x: x.unbind(1)):
-            y, of_prior, gaussian = self.dynamics(y, known, shown, eps)
+            y, prior, posterior = self.dynamics(y, known, shown, eps)
+            priors.append(prior)
+            posteriors += [] if posterior is None else [posterior]
             states.append(y)
-            maps.append(of_prior)
-            drawn.append(gaussian)
-        bottom = timed(self.bottom(_together(states)), clips)
+        bottom = timed(self.bottom(by_pixel(torch.stack(states, 1).flatten(0, 1))), clips)
         frames = self.decoder(state.frame, state.features, cues.features or [], bottom)
-        prior, posterior = _joined(drawn), None
-        if seen is not None:  # no state waits for the prior, which is read off all frames at once
-            prior, posterior = timed(self.dynamics.prior(_together(maps)), clips), prior
-        return replace(state, y=y), Step(frames[..., : self.spec.height, : self.spec.width], posterior, prior)
+        step = Step(frames[..., : self.spec.height, : self.spec.width], _joined(posteriors), _joined(priors))
+        return replace(state, y=y), step
 
     def _padded(self, pictures: Tensor) -> Tensor:
         return padded(unit(pictures), self.unit)
@@ -162,17 +160,19 @@ class Dynamics(nn.Module):
 
     def forward(
         self, y: Tensor, told: Tensor | None, seen: Tensor | None, noise: Tensor
-    ) -> tuple[Tensor, Tensor, Gaussian]:
-        """The next state, the map that z's prior is read off, and z's Gaussian: the posterior's where truth is seen."""
+    ) -> tuple[Tensor, Gaussian, Gaussian | None]:
+        """The next state, and the Gaussians of its z; the posterior where the truth is seen."""
         x = self.from_y(self.norm(y))
         of_prior, of_posterior, of_step = (x if told is None else x + told).split(self.split, 1)
-        gaussian = self.prior(of_prior) if seen is None else self.posterior(of_posterior + seen)
-        x = F.silu(of_step + self.from_z(gaussian.sample(noise))[..., None, None])
-        return y + self.out(F.silu(self.inner(x))).float(), of_prior, gaussian
+        prior = self.prior(F.silu(of_prior))
+        posterior = None if seen is None else self.posterior(F.silu(of_posterior + seen))
+        z = (posterior or prior).sample(noise)
+        x = F.silu(of_step + self.from_z(z)[..., None, None])
+        return y + self.out(F.silu(self.inner(x))).float(), prior, posterior
 
 
 class Head(nn.Module):
-    """A Gaussian (B, Z) from a map (B, n, h, w): mean and highest values of its SiLU through a hidden layer."""
+    """A Gaussian (B, Z) from a map (B, n, h, w): its mean and its highest values through a hidden layer."""
 
     def __init__(self, channels: int, z: int) -> None:
         super().__init__()
@@ -181,17 +181,13 @@ class Head(nn.Module):
         nn.init.zeros_(self.out.bias)
 
     def forward(self, x: Tensor) -> Gaussian:
-        x = F.silu(x)
         pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], -1)
         mean, log_variance = self.out(F.silu(self.hidden(pooled))).float().chunk(2, -1)
         return Gaussian(mean, log_variance.clamp(-10, 4))
 
 
-def _joined(steps: list[Gaussian]) -> Gaussian:
-    """T Gaussians (B, Z) -> one (B, T, Z)."""
-    return Gaussian(torch.stack([s.mean for s in steps], 1), torch.stack([s.log_variance for s in steps], 1))
-
-
-def _together(maps: list[Tensor]) -> Tensor:
-    """T maps (B, n, h, w) -> (B T, n, h, w), by pixel."""
-    return by_pixel(torch.stack(maps, 1).flatten(0, 1))
+def _joined(steps: list[Gaussian]) -> Gaussian | None:
+    if not steps:
+        return None
+    means, log_variances = [s.mean for s in steps], [s.log_variance for s in steps]
+    return Gaussian(torch.stack(means, 1), torch.stack(log_variances, 1))
