@@ -120,7 +120,7 @@ class PoseCVAE(Model):
         features = self.frame_transformation(by_pixel(state.frame)) if state.features is None else state.features
         frame = self._decode(features, cue, noise)
         # A prediction is a picture, so it is clamped to [0, 1] before it goes back. In training it keeps its gradient
-        # a little beyond; without any bound a young network blows up in a few steps (seen: 1.3, 1.7, 3, 100, NaN).
+        # beyond; without any bound a young network blows up in a few steps (seen: 1.3, 1.7, 3, 100, NaN).
         shown = frame.clamp(-1, 2) if cue.truth is not None else frame.clamp(0, 1)
         return State(shown, None, state.before), Step(frame, cue.posterior)
 
