@@ -78,9 +78,15 @@ def replacing(path: Path) -> Iterator[Path]:
         for file in partial.iterdir() if partial.is_dir() else [partial]:
             if file.is_file():
                 flush(file)
-        if partial.is_dir() and path.is_dir():
-            os.replace(path, Path(scratch) / OLDER)  # a folder that is not empty cannot be replaced in one move
-        os.replace(partial, path)
+        older = Path(scratch) / OLDER
+        try:
+            if partial.is_dir() and path.is_dir():
+                os.replace(path, older)  # a folder that is not empty cannot be replaced in one move
+            os.replace(partial, path)
+        except BaseException:  # also Ctrl-C between the two
+            if older.exists() and not path.exists():
+                os.replace(older, path)
+            raise
 
 
 def flush(file: Path) -> None:

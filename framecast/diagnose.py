@@ -12,14 +12,16 @@ from dataclasses import dataclass, field
 import numpy as np
 import torch
 
-from framecast.evaluate import Result, score, told_otherwise
+from framecast.evaluate import Result, episodes_for, score, told_otherwise
 from framecast.models.base import Model
 from framecast.rollout import as_bytes, reconstruct
+from framecast.store import Store
 from framecast.values import Clip, tensor
 
 ACTIVE = 0.01
 HEAVY = 3  # an implied sigma that many times the one found is no rounding: the KL weighs ten times too much
 GAP = 3.0  # dB
+TOGETHER = 2**21  # pixels of an episode at most, 1,024 frames of 32 x 64: the posterior sees all of them at once
 Conditions = list[np.ndarray | None]
 
 
@@ -125,6 +127,17 @@ def diagnose(name: str, model: Model, result: Result, seed: int = 0, implied: fl
         found.zero = told_otherwise(model, result, zeros(result.conditions), seed)
     _look_at_latent(found, model, result, seed)
     return found
+
+
+def check(store: Store, split: str, context: int, horizon: int | None, most: int | None) -> None:
+    """Whether the episodes that `evaluate` would take can be diagnosed. Raises ValueError where one is too long."""
+    room = TOGETHER // (store.spec.height * store.spec.width) - context
+    longest = max(frames for _, _, frames in episodes_for(store, split, context, horizon, most, whole=True))
+    if longest > room:
+        raise ValueError(
+            f"--diagnose reads an episode's truth at once, and one of {split} has {longest:,} frames to predict; of"
+            f" this size {room:,} are taken. Give --horizon {room} or less, or leave --diagnose out."
+        )
 
 
 def others(conditions: Conditions) -> Conditions:

@@ -17,11 +17,11 @@ import torch
 
 from framecast import evaluate
 from framecast.metrics.frame import psnr
-from framecast.metrics.horizon import WINDOW, Looks, distance, end, half_life, looks, slope
+from framecast.metrics.horizon import WINDOW, Looks, distance, end, half_life, looks, mean, slope
 from framecast.models.base import Model
 from framecast.protocols import NOT, Protocol
 from framecast.protocols.applied import applied
-from framecast.rollout import CHUNK, as_bytes, roll
+from framecast.rollout import as_bytes, cuts, roll
 from framecast.store import Store
 from framecast.values import Episode, tensor
 
@@ -102,12 +102,6 @@ class Result:
             "colour": mean([distance(film.colour, given.colour) for film, given in pairs]),
             "sharpness": mean([_ratio(film.energy, given.energy) for film, given in pairs]),
         }
-
-
-def mean(series: list[np.ndarray]) -> np.ndarray:
-    """Of series (T,) of several lengths: at each frame, over those that have it."""
-    longest = max(map(len, series))
-    return np.nanmean([np.pad(s, (0, longest - len(s)), constant_values=np.nan) for s in series], 0)
 
 
 def _ratio(value: Any, other: Any) -> Any:
@@ -226,18 +220,13 @@ class _Course:
     horizon: int
     key: tuple[int, int, int]
 
-    def pieces(self, count: int) -> Iterator[tuple[int, int]]:
-        """Beginnings and ends of the pieces of so many frames after the given ones."""
-        stop = self.context + count
-        return ((first, min(first + CHUNK, stop)) for first in range(self.context, stop, CHUNK))
-
     def truth(self) -> Film:
-        return (np.asarray(self.episode.frames[a:b]) for a, b in self.pieces(self.truths))
+        return (np.asarray(self.episode.frames[a:b]) for a, b in cuts(self.context, self.truths))
 
     def conditions(self, model: Model, count: int) -> Iterator[torch.Tensor | int]:
         """As `roll` takes them."""
         known = self.episode.condition if model.spec.condition.kind != "none" else None
-        for first, stop in [(0, self.context), *self.pieces(count)]:
+        for first, stop in [(0, self.context), *cuts(self.context, count)]:
             if known is None:
                 yield stop - first
             else:
@@ -253,7 +242,7 @@ class _Course:
 
     def frames_before(self) -> Film:
         """Copying the last frame with true frames fed: the true frame before."""
-        return (np.asarray(self.episode.frames[a - 1 : b - 1]) for a, b in self.pieces(self.truths))
+        return (np.asarray(self.episode.frames[a - 1 : b - 1]) for a, b in cuts(self.context, self.truths))
 
 
 def _ways(predictors: dict[str, Model], store: Store, context: int) -> list[tuple[str, Fed, Callable[[_Course], Film]]]:

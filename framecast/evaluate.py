@@ -17,7 +17,7 @@ from framecast.metrics.frame import drift, psnr, psnr_by_channel, ssim
 from framecast.metrics.sampling import Diversity, best_of
 from framecast.models.base import Model
 from framecast.protocols import Psnr
-from framecast.rollout import CHUNK, as_bytes, roll
+from framecast.rollout import CHUNK, as_bytes, cuts, roll
 from framecast.store import Store
 from framecast.values import Episode, Spec, tensor
 
@@ -151,7 +151,7 @@ def evaluate(
     """Free-running rollouts of every predictor over a split, and of the copy baselines.
 
     Args:
-        predictors: models in eval mode by the name of their row; a name that ends in `(mean)` uses the prior's mean.
+        predictors: models in eval mode by the name of their row.
         store: with the split.
         split: its name.
         context: given frames.
@@ -226,7 +226,7 @@ def _draw(
     for length, group in groupby(jobs, key=lambda job: lengths[job[0]]):
         for batch in portions(list(group), max(1, together // min(length, CHUNK))):
             begun = time.perf_counter()
-            drawn = _rows(model, result, batch, seed, who.endswith("(mean)"), together)
+            drawn = _rows(model, result, batch, seed, together)
             seconds += time.perf_counter() - begun
             for (n, _), film in zip(batch, drawn, strict=True):
                 episode = gathered.setdefault(n, _Gathered(result, n))
@@ -245,9 +245,7 @@ def portions(jobs: list[T], most: int) -> Iterator[list[T]]:
     return (jobs[at : at + count] for at in range(0, len(jobs), count))
 
 
-def _rows(
-    model: Model, result: Result, batch: list[tuple[int, int]], seed: int, mean: bool, together: int
-) -> np.ndarray:
+def _rows(model: Model, result: Result, batch: list[tuple[int, int]], seed: int, together: int) -> np.ndarray:
     """One film, uint8 (T, H, W, C), for each (episode, sample)."""
     context, length = len(result.given[0]), len(result.truth[batch[0][0]])
     size = max(1, min(CHUNK, together // len(batch)))
@@ -260,13 +258,9 @@ def _rows(
             return stop - first
         return torch.stack([tensor(c[first:stop]) for c in known if c is not None])
 
-    def pieces() -> Iterator[torch.Tensor | int]:
-        yield piece(0, context)
-        for first in range(context, context + length, size):
-            yield piece(first, min(first + size, context + length))
-
+    pieces = (piece(first, stop) for first, stop in [(0, context), *cuts(context, length, size)])
     frames = torch.stack([tensor(result.given[n]) for n in videos])
-    drawn = roll(model, frames, pieces(), [(seed, k, result.numbers[n]) for n, k in batch], mean)
+    drawn = roll(model, frames, pieces, [(seed, k, result.numbers[n]) for n, k in batch])
     return np.concatenate([as_bytes(p) for p in drawn], 1)
 
 

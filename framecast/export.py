@@ -53,6 +53,9 @@ def export(
     if form not in FORMS:
         raise ValueError(f"There is no form {form!r}. There are: {', '.join(FORMS)}.")
     check_absent(out)
+    camera = camera.removeprefix("image_")
+    if not re.fullmatch(r"\w+", camera):
+        raise ValueError(f"--camera {camera!r} is no name that is read again: letters, digits and _ only, as in aux1.")
     entries = {split: store.entries_of(split) for split in splits or [s for s, e in store.entries.items() if e]}
     total, done = sum(e.frames for found in entries.values() for e in found), 0
 

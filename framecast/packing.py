@@ -13,17 +13,11 @@ from __future__ import annotations
 
 import errno
 import json
-import multiprocessing
 import os
 import shutil
-import signal
-import threading
 from collections.abc import Callable
-from concurrent.futures import ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, replace
 from inspect import signature
-from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +30,7 @@ from framecast.reading import BROKEN
 from framecast.sources import SPLITS, Source, find, finite
 from framecast.spread import far_out, standard
 from framecast.store import INDEX, Store, arrays, checksum
+from framecast.workers import cores, mapped
 
 CHUNK = 256  # frames that a worker takes at a time, where parts are short
 
@@ -171,16 +166,6 @@ _source: Source | None = None
 def _start_worker(source_name: str, options: dict[str, Any]) -> None:
     global _source
     _source = find(source_name)(**options)
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches all; the parent says what is to be done
-        threading.Thread(target=_end_with, args=(parent.sentinel,), daemon=True).start()
-
-
-def _end_with(sentinel: int) -> None:
-    """Ends this worker with its parent: were that killed, it would wait for ever, or write where others now pack."""
-    wait([sentinel])
-    os._exit(1)
 
 
 def _work(job: Job) -> tuple[int, str]:
@@ -224,27 +209,14 @@ def _fill(task: Task, journal: Journal, workers: int | None, progress: Callable[
     done = task.frames - sum(job.frames for job in jobs)
     if not jobs:
         return
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    workers = min(workers or cores, len(jobs))
+    workers = min(workers or cores(), len(jobs))
     short = CHUNK * len(jobs) // (task.frames - done)  # parts of CHUNK frames
     chunk = max(1, min(short, len(jobs) // (8 * workers)))
-    # Fresh interpreters: a fork of a process that runs torch's threads can hang.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, context, _start_worker, (task.source, task.options)) as pool:
-        try:
-            for number, mark in pool.map(_work, jobs, chunksize=chunk):
-                journal.add(number, mark)
-                done += task.jobs[number].frames
-                if progress:
-                    progress(done, task.frames)
-        except BrokenProcessPool:
-            raise OSError(
-                "A worker process ended before its work (out of memory?). Try again with --workers 1."
-                " In a script of your own, pack under `if __name__ == '__main__':`, as workers read the script again."
-            ) from None
-        except BaseException:
-            pool.shutdown(cancel_futures=True)
-            raise
+    for number, mark in mapped(_work, jobs, workers, chunk, _start_worker, (task.source, task.options)):
+        journal.add(number, mark)
+        done += task.jobs[number].frames
+        if progress:
+            progress(done, task.frames)
     journal.flush()
 
 

@@ -11,7 +11,7 @@ import torch
 
 from framecast import checkpoint
 from framecast.models.base import Model
-from framecast.rollout import CHUNK, as_bytes, pick_device, roll
+from framecast.rollout import as_bytes, cuts, pick_device, roll
 from framecast.sources._pictures import resize
 from framecast.values import Spec, tensor
 
@@ -87,14 +87,12 @@ class Predictor:
             raise ValueError(f"mean draws one future, the likeliest: leave samples={samples} out, or mean.")
         given = len(frames)
 
-        def pieces() -> Iterator[torch.Tensor | int]:
-            yield given if conditions is None else self._piece(conditions[:given])
-            for first in range(given, given + horizon, CHUNK):
-                stop = min(first + CHUNK, given + horizon)
-                yield stop - first if conditions is None else self._piece(conditions[first:stop])
-
+        pieces = (
+            stop - first if conditions is None else self._piece(conditions[first:stop])
+            for first, stop in [(0, given), *cuts(given, horizon)]
+        )
         keys = [(seed, sample, episode) for sample in range(samples)]
-        return (as_bytes(drawn) for drawn in roll(self.model, tensor(frames)[None], pieces(), keys, mean))
+        return (as_bytes(drawn) for drawn in roll(self.model, tensor(frames)[None], pieces, keys, mean))
 
     def _frames(self, frames: np.ndarray) -> np.ndarray:
         frames, channels = _array("Given frames", frames), self.spec.channels

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.models.base import Model, each, pieces, recoloured
+from framecast.models.base import Model, each, pieces, recoloured, stacked
 from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
@@ -77,7 +77,7 @@ def walk(
                 state = model.feed(state, drawn if spoilt is None else drawn + spoilt[:, begin + t])
             state = model.force(state, cue, forced[:, t] if t >= given else torch.ones_like(forced[:, t]))
             steps.append(step)
-        step = _stack(steps)
+        step = stacked(steps)
     return Trace(step.frame, truth, step.posterior, step.prior)
 
 
@@ -115,16 +115,6 @@ def own_frames(model: Model, clip: Clip, noise: Tensor, context: int = 1) -> Ten
         return _free(model, state, cues, noise, clip.frames[:, 0])[1]
     finally:
         model.train(training)
-
-
-def _stack(steps: list[Any]) -> Any:
-    """Steps (or what is in them) of tensors (B, ...) as one with (B, T, ...)."""
-    first = steps[0]
-    if first is None:
-        return None
-    if isinstance(first, Tensor):
-        return torch.stack(steps, 1)
-    return type(first)(**{name: _stack([getattr(step, name) for step in steps]) for name in vars(first)})
 
 
 def noise(model: Model, keys: Iterable[Key], frames: Iterable[int]) -> Tensor:
@@ -214,6 +204,11 @@ def roll(
         _check_drawn(model, keys, drawn, (past if isinstance(past, int) else past.shape[1]) + begin)
         begin += count
         yield drawn
+
+
+def cuts(first: int, count: int, size: int = CHUNK) -> Iterator[tuple[int, int]]:
+    """Beginnings and ends of the pieces in which so many frames are drawn."""
+    return ((begin, min(begin + size, first + count)) for begin in range(first, first + count, size))
 
 
 def _check_drawn(model: Model, keys: list[Key], drawn: Tensor, first: int) -> None:

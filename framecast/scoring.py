@@ -93,12 +93,14 @@ def not_given(given: Iterable[float]) -> list[str]:
     ]
 
 
-def channels_of(values: int, size: tuple[int, int]) -> int:
+def channels_of(values: int, size: tuple[int, int], of: object = "the truth") -> int:
     """C of rows of D values. Raises ValueError where D is not that of 1 or 3 channels of that size."""
     channels, rest = divmod(values, size[0] * size[1])
     if rest or channels not in (1, 3):
         fits = f"frames of {size[0]}x{size[1]} have {3 * size[0] * size[1]}"
-        raise ValueError(f"A row has {values} values; {fits}. Say the size of the frames with --size HEIGHTxWIDTH.")
+        raise ValueError(
+            f"A row of {of} has {values} values; {fits}. Say the size of the frames with --size HEIGHTxWIDTH."
+        )
     return channels
 
 

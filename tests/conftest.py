@@ -19,7 +19,7 @@ import torch
 from course import FAST, SHORT, SMALL
 from packs import Inline, Odd, robot
 
-from framecast import cli, lab, packing, rollout
+from framecast import cli, lab, packing, rollout, workers
 from framecast.models.base import Model
 from framecast.sources import dancer
 from framecast.sources.npz import Npz
@@ -99,7 +99,7 @@ def dances(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.fixture
 def inline(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packing, "ProcessPoolExecutor", Inline)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", Inline)
     monkeypatch.setattr(packing, "find", lambda name: {"odd": Odd, "npz": Npz}[name])
 
 

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 
 from framecast import models, rollout
-from framecast.models.base import Model, each
+from framecast.models.base import Model, each, stacked
 from framecast.values import Clip, Condition, Kind, Spec, Trace
 
 # Widths that keep the suite fast, with two channels at the least: of one it cannot be said whether it lies by pixel or
@@ -146,7 +146,7 @@ def stepwise(model: Model, clip: Clip, noise: Tensor) -> Trace:
             state, step = model.advance(state, cue, noise[:, t])
             state = model.force(state, cue, torch.ones(len(truth), dtype=torch.bool))
             steps.append(step)
-    joined = rollout._stack(steps)
+    joined = stacked(steps)
     return Trace(joined.frame, truth, joined.posterior, joined.prior)
 
 

@@ -16,10 +16,11 @@ HOUSE = Path(__file__).parents[1] / "framecast"
 
 # The data's journey. A file imports from its own room and from rooms above it, never from one below.
 ORDER = (
-    "atomic", "reading", "memory", "progress", "journal", "values", "sources", "store", "export", "spread", "parts",
-    "packing", "data", "nets", "schedules", "objective", "models", "rollout", "checkpoint", "predictor", "training",
-    "metrics", "selftest", "protocols", "evaluate", "results", "perception", "diagnose", "drift", "compare", "study",
-    "effects", "submission", "scoring", "board", "report", "serve", "lab", "commands", "cli",
+    "atomic", "reading", "memory", "progress", "workers", "journal", "values", "sources", "store", "export",
+    "spread", "parts", "packing", "data", "nets", "schedules", "objective", "models", "rollout", "checkpoint",
+    "predictor", "training", "metrics", "selftest", "protocols", "evaluate", "results", "perception", "diagnose",
+    "drift", "compare", "study", "effects", "submission", "scoring", "board", "report", "serve", "lab", "commands",
+    "cli",
 )  # fmt: skip
 # Doors that are walled up although the order would let them stand.
 CLOSED = {

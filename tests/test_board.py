@@ -275,7 +275,7 @@ def test_what_cannot_be_a_board(course: Path, tmp_path: Path, capsys: pytest.Cap
         (["--board", str(tmp_path / "none"), "--truth", truth], "none is no folder"),
         (["--board", str(course), "--truth", str(tmp_path / "no.csv")], "no.csv does not exist"),
         (["--board", str(course), "--truth", truth, "--length", "6"], "The truth has 21 rows: no whole sequences"),
-        (["--board", str(course), "--truth", truth, "--size", "12x12"], "A row has 576 values; frames of 12x12 have"),
+        (["--board", str(course), "--truth", truth, "--size", "12x12"], "of the truth has 576 values; frames of 12x12"),
     ]:
         assert main(["score", *SIZES, *options]) == 1
         assert words in capsys.readouterr().err

@@ -129,6 +129,21 @@ def test_vectors_of_scattered_clips_are_all_that_came_before(coded_stores: dict[
             assert (clip.condition[b, :until, 0] == int(episode[b, 0])).all()
 
 
+def test_given_frames_of_scattered_clips_follow_one_another(coded_stores: dict[Kind, Store]) -> None:
+    """Where vectors lead on from them: rows after the given ones must be those of the frames after them."""
+    batches = Batches(coded_stores["vector"], "train", 4, 5, sampling="scattered", context=3)
+    for k in range(40):
+        clip = batches[k]
+        _, time = codes(clip)
+        assert (clip.times[:, :3] == torch.arange(3)).all()
+        assert (np.diff(time) > 0).all()
+        assert np.array_equal(time - time[:, :1], clip.times.numpy())
+        assert clip.condition is not None
+        for b in range(4):
+            rows = clip.condition[b, 3 : int(clip.times[b, -1]) + 1, 1].tolist()
+            assert rows == list(range(time[b, 2] + 1, time[b, -1] + 1))
+
+
 def test_scattered_clips_with_vectors_are_half_near(write_store: WriteStore, tmp_path: Path) -> None:
     """What comes next matters most; drawn evenly, one frame in thirty-three would be among the next three."""
     long = {"train": [coded("vector", 0, 100)]}

@@ -216,6 +216,7 @@ def test_what_a_form_cannot_hold_is_refused(write_store: WriteStore, tmp_path: P
     refused(short, "bair-tfrecord", out, "test, episode 'e0' has 2 frames and 5 rows")
     five = robot(write_store, tmp_path / "five", Condition("vector", 5, ("action",)))
     refused(five, "bair-tfrecord", out, r"vector of 5 numbers \(action\); .*actions of 4")
+    refused(robots, "bair-tfrecord", out, "--camera 'front-left' is no name that is read again", camera="front-left")
 
 
 # ---------------------------------------------------------------- the command
@@ -226,7 +227,11 @@ def test_the_command_says_how_to_read_again(
 ) -> None:
     store, out = robot(write_store, tmp_path / "store"), tmp_path / "files"
     assert (
-        cli.main(["export", str(store.root), "--as", "bair-tfrecord", "--out", str(out), "--split", "train, test"]) == 0
+        cli.main(
+            ["export", str(store.root), "--as", "bair-tfrecord", "--out", str(out), "--split", "train, test"]
+            + ["--camera", "image_main"]
+        )
+        == 0
     )
     said = capsys.readouterr().out
     assert f"Written to {out}." in said

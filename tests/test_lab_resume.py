@@ -71,9 +71,12 @@ def test_checkpoints_that_cannot_be_gone_on_from(
         (["--test"], "give it with --ckpt_path"),
         (["--DR", str(tmp_path / "none")], "none is not a folder"),
         (["--save_root", str(trained)], "holds an earlier run. Go on with it by --ckpt_path"),
+        (["--save_root", str(trained), *SMALL, "--ckpt_path", str(trained)], "best.ckpt would begin a new one"),
     ]:
+        before = (trained / "metrics.csv").read_bytes()
         status, said = failed(capsys, trainer_main, [*there, *arguments])
         assert (status, words in said, said.count("Trainer.py:")) == (1, True, 1), said
+        assert (trained / "metrics.csv").read_bytes() == before
 
 
 def test_nan_says_how_to_go_on_in_the_course_s_words(

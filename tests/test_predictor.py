@@ -11,7 +11,8 @@ from recordings import noise, vectors
 
 import framecast
 from framecast import models
-from framecast.predictor import CHUNK, Predictor
+from framecast.predictor import Predictor
+from framecast.rollout import CHUNK
 from framecast.sources._pictures import resize
 from framecast.values import Condition, Kind, Spec
 

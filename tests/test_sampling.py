@@ -183,6 +183,17 @@ class TestDiagnosis:
         found = diagnose.diagnose("latent", model, evaluate.evaluate({"latent": model}, store, "test", 2))
         assert "with the same ones backwards (there is one episode)" in found.words()[0]
 
+    def test_episodes_too_long_to_be_read_at_once_are_refused_before(
+        self, store: Store, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        longest = max(len(truth) for truth in evaluate.evaluate({}, store, "val", 2).truth)
+        monkeypatch.setattr(diagnose, "TOGETHER", (2 + longest) * store.spec.height * store.spec.width)
+        diagnose.check(store, "val", 2, None, None)
+        monkeypatch.setattr(diagnose, "TOGETHER", (1 + longest) * store.spec.height * store.spec.width)
+        with pytest.raises(ValueError, match=f"{longest} frames to predict.*Give --horizon {longest - 1} or less"):
+            diagnose.check(store, "val", 2, None, None)
+        diagnose.check(store, "val", 2, longest - 1, None)
+
     def test_a_model_without_conditions_and_latent(self, store: Store) -> None:
         copy = models.build(store.spec, "copy", {}).eval()
         found = diagnose.diagnose("copy", copy, evaluate.evaluate({"copy": copy}, store, "val", 2, baselines=False))

@@ -11,7 +11,7 @@ import packs
 import pytest
 from recordings import moving_square
 
-from framecast import packing
+from framecast import packing, workers
 from framecast.report.film import write_film
 from framecast.sources import Source, available, find, split_of
 from framecast.sources._pictures import resized, squeezed
@@ -92,7 +92,7 @@ def test_the_documentations_source_is_one(tmp_path: Path, monkeypatch: pytest.Mo
     for name, film in zip(("a", "b"), films, strict=True):
         write_film(tmp_path / "gifs" / f"{name}.gif", film)
     monkeypatch.setattr(packing, "find", lambda name: gifs)
-    monkeypatch.setattr(packing, "ProcessPoolExecutor", packs.Inline)
+    monkeypatch.setattr(workers, "ProcessPoolExecutor", packs.Inline)
     store = packing.pack("gifs", {"root": str(tmp_path / "gifs")}, tmp_path / "store")
     assert {split: [e.name for e in found] for split, found in store.entries.items()} == {"train": ["a"], "val": ["b"]}
     for split, film in zip(("train", "val"), films, strict=True):

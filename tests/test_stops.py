@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -14,7 +15,7 @@ import torch
 from fits import StopAt, fit, settings
 from lightning.pytorch import Callback
 
-from framecast import checkpoint
+from framecast import checkpoint, cli
 from framecast.atomic import held, replacing
 from framecast.store import Store
 
@@ -44,6 +45,39 @@ def test_what_a_killed_process_left_is_swept_away(dances: Store, tmp_path: Path)
         fit(dances, "anchor", run, settings(steps=1))
     assert (run / "film.mp4").read_text() == "being written"
     assert [folder.exists() for folder in [*places, *kept]] == [False, False, False, True, True]
+
+
+def test_a_folder_whose_place_is_not_taken_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "films").mkdir()
+    (tmp_path / "films" / "old").write_text("old")
+    move, moved = os.replace, []
+
+    def stopped(source: Any, target: Any) -> None:
+        moved.append(target)
+        if len(moved) == 2:
+            raise KeyboardInterrupt
+        move(source, target)
+
+    monkeypatch.setattr("os.replace", stopped)
+    with pytest.raises(KeyboardInterrupt), replacing(tmp_path / "films") as partial:
+        partial.mkdir()
+    assert len(moved) == 3
+    assert (tmp_path / "films" / "old").read_text() == "old"
+
+
+def test_films_do_not_stand_beside_the_numbers_of_an_older_evaluation(
+    dances: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fit(dances, "anchor", tmp_path / "run", settings(steps=1))
+    command = ["evaluate", str(tmp_path / "run"), "--data", str(dances.root)]
+    assert cli.main(command) == 0
+
+    def full(*_: Any, **__: Any) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("framecast.atomic.write_json", full)
+    assert cli.main(command) == 1
+    assert not (tmp_path / "run/evaluation-val/results.json").exists()
 
 
 def test_nan_stops_names_the_step_and_keeps_the_batch(dances: Store, tmp_path: Path) -> None:

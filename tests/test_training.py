@@ -10,11 +10,13 @@ from typing import Any
 
 import pytest
 import torch
+from conftest import WriteStore
 from fits import SMALL, StopAt, fit, rows_of, settings
 
-from framecast import checkpoint, models, rollout
+from framecast import checkpoint, cli, models, rollout
 from framecast.store import Store
 from framecast.training import run
+from framecast.values import Episode
 
 CURES = {"context_noise": 0.1, "anchored": True, "rollout_frames": 2}
 
@@ -193,6 +195,30 @@ def test_best_is_the_checkpoint_with_the_best_rollout(dances: Store, tmp_path: P
 def test_settings_that_cannot_be(changes: dict[str, Any], words: str) -> None:
     with pytest.raises(ValueError, match=words):
         run.check(settings(**changes), "anchor")
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
+def test_a_device_that_is_not_there_is_said_before_a_folder_is_made(dances: Store, tmp_path: Path) -> None:
+    command = ["train", "--data", str(dances.root), "--steps", "1", "--out", str(tmp_path / "run")]
+    assert cli.main([*command, "--device", "cuda"]) == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_small_part_of_an_epoch_is_a_step(dances: Store, tmp_path: Path) -> None:
+    fit(dances, "anchor", tmp_path / "run", settings(steps=None, epochs=0.01))
+    assert checkpoint.read(tmp_path / "run/checkpoints/last.ckpt")["global_step"] == 1
+
+
+def test_val_episodes_without_a_frame_to_predict_are_said_before_the_first_step(
+    dances: Store, write_store: WriteStore, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train, val = dances.episode("train", 0), dances.episode("val", 0)
+    assert val.condition is not None
+    splits = {"train": [train], "val": [Episode("short", val.frames[:2], val.condition[:2])]}
+    store = write_store(tmp_path / "store", dances.spec, splits)
+    command = ["train", "--data", str(store.root), "--steps", "2", "--clip_length", "4", "--validations", "2"]
+    assert cli.main([*command, "--context", "2", "--out", str(tmp_path / "run")]) == 0
+    assert "no val episodes of more than 2 frames: the run is not validated" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

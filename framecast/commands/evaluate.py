@@ -44,9 +44,9 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def evaluate(options: Any) -> Any:
+def evaluate(options: Any) -> None:
     """Scores, prints, writes and draws."""
-    from framecast import checkpoint, perception
+    from framecast import checkpoint, diagnose, perception
     from framecast import evaluate as evaluation
     from framecast.atomic import write_json
     from framecast.protocols.applied import applied, check
@@ -65,6 +65,8 @@ def evaluate(options: Any) -> Any:
     named = find(options.protocol) if options.protocol else None
     if named:
         check(named, store, options.split, predictors, options.episodes)
+    if options.diagnose:
+        diagnose.check(store, options.split, context, options.horizon, options.episodes)
     asked = (store, options.split, context, options.horizon, options.samples, options.episodes)
     eyes = perception.prepare(*asked, named, options.lpips, options.fvd, device)
     trained = _trained([made.settings for made in loaded.values()])
@@ -93,6 +95,7 @@ def evaluate(options: Any) -> Any:
         kept["diagnosis"] = {who: asdict(found) for who, found in diagnoses.items()}
     if distances:
         kept["fvd"] = asdict(distances)
+    (out / "results.json").unlink(missing_ok=True)  # an older one, whose films are replaced now
     kept["films"] = keep(result, out)
     write_json(out / "results.json", record(result, kept))
     files = draw(result, out, store.spec.fps)
@@ -108,7 +111,6 @@ def evaluate(options: Any) -> Any:
         lines = [*found.words(), *described(loaded[who].settings, store.spec.values, latent)]
         print("\n".join([f"{who}:", *(f"  {line}" for line in lines)]))
     print(f"results.json, {len(files)} figures and films are in {out}")
-    return result
 
 
 def _diagnosed(loaded: dict[str, Any], result: Any, store: Any, seed: int) -> dict[str, Any]:

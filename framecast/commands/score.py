@@ -39,13 +39,13 @@ def run(arguments: list[str]) -> int:
     return 0
 
 
-def score(options: Any) -> list[Any]:
+def score(options: Any) -> None:
     """Reads, checks, scores, prints and writes."""
     from framecast import scoring, submission
     from framecast.values import size_of
 
     size = size_of(options.size) or (32, 64)
-    channels = scoring.channels_of(submission.values_of(options.submission), size)
+    channels = scoring.channels_of(submission.values_of(options.submission), size, options.submission)
     truth = scoring.truth_of(options.truth, size, channels, options.length)
     scoring.whole_sequences("truth", len(truth), options.length)
     rows = submission.read_submission(options.submission, truth.shape)
@@ -58,7 +58,6 @@ def score(options: Any) -> list[Any]:
         print(f"Note: {note}")
     if options.out:
         print(f"Every frame's numbers are in {write(Path(options.out), scored, options)}")
-    return scored
 
 
 def board(options: Any) -> None:

@@ -10,6 +10,7 @@ from typing import Any, NoReturn
 
 from framecast.commands._parser import Parser
 from framecast.reading import read_yaml, reading
+from framecast.store import Store
 
 EXAMPLE = "framecast train --data stores/dancer --model anchor --minutes 5 --out runs/dancer"
 FEW_STEPS = 50
@@ -115,12 +116,8 @@ def _split(options: dict[str, Any]) -> tuple[Any, str, dict[str, Any], Path, Pat
     from framecast.training.settings import Settings
 
     settings = {f.name: options[f.name] for f in dataclasses.fields(Settings)}
-    config = models.plain(models.config_of(options["model"])(**_tuples(options.get(options["model"]) or {})))
+    config = models.plain(models.config_of(options["model"])(**(options.get(options["model"]) or {})))
     return Settings(**settings), options["model"], config, Path(options["data"]), Path(options["out"])
-
-
-def _tuples(config: Any) -> dict[str, Any]:
-    return {k: tuple(v) if isinstance(v, list) else v for k, v in dict(config).items()}
 
 
 def recipes() -> list[str]:
@@ -149,7 +146,7 @@ def train(settings: Any, model: str, config: dict[str, Any], data: Path, out: Pa
     from framecast.training import run as training
 
     training.check(settings, model)
-    store = _store(data)
+    store = Store(data)
     resolved = {"data": str(data), "model": model, **dataclasses.asdict(settings), model: config}
     return _fit(store, settings, model, config, out, {k: v for k, v in resolved.items() if v is not None})
 
@@ -182,13 +179,7 @@ def resume(out: Path) -> int:
     before, now = checkpoint.hyper_parameters(last, checkpoint.read(last))["settings"], dataclasses.asdict(settings)
     if changed := [f"{key} {before[key]} to {now[key]}" for key in now if before.get(key, now[key]) != now[key]]:
         print(f"{file} was changed since the run began: {', '.join(changed)}. It goes on so.", file=sys.stderr)
-    return _fit(_store(data), settings, model, config, out, None)
-
-
-def _store(path: Path) -> Any:
-    from framecast.store import Store
-
-    return Store(path)
+    return _fit(Store(data), settings, model, config, out, None)
 
 
 def _fit(
@@ -202,7 +193,7 @@ def _fit(
 
     print(training.describe(settings, store.spec.values, models.has_latent(model, config)))
     validate = None
-    if store.entries.get("val"):
+    if store.entries.get("val") and store.long_enough("val", settings.context + 1):
         if min(store.spec.height, store.spec.width) < SSIM_WINDOW:
             raise ValueError(
                 f"{store.root} holds frames of {store.spec.height} x {store.spec.width} pixels (H x W), and validation "
@@ -210,10 +201,9 @@ def _fit(
             )
         validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes, settings.context)
     else:
-        print(
-            "The store has no val episodes: the run is not validated, and `last` is its only checkpoint.",
-            file=sys.stderr,
-        )
+        short = f" of more than {settings.context} frames" if store.entries.get("val") else ""
+        said = f"The store has no val episodes{short}: the run is not validated, and `last` is its only checkpoint."
+        print(said, file=sys.stderr)
     keeper = training.fit(store, settings, model, config, out, validate, resume=resolved is None, resolved=resolved)
     training_figures(out)
     if keeper.interrupted:

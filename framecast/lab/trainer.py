@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shlex
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 from lightning.pytorch import Callback, LightningModule, Trainer
 
@@ -22,15 +22,18 @@ from framecast.schedules import Calendar
 from framecast.training import run as training
 from framecast.training.callbacks import Validation
 
-Found = TypeVar("Found", bound=Callback)
-
 
 def train(o: Options) -> int:
     """Trains into OUT; returns the status to leave with."""
     out = Path(o.save_root)
     start = read_start(o.ckpt_path, o, out) if o.ckpt_path else None
-    if start is None and (any(out.glob("epoch=*.ckpt")) or (out / "metrics.csv").exists()):
-        raise FileExistsError(f"{out} holds an earlier run. Go on with it by --ckpt_path, or give another --save_root.")
+    goes_on = start is not None and (start.exact or start.epochs > 0)
+    if not goes_on and (any(out.glob("epoch=*.ckpt")) or (out / "metrics.csv").exists()):
+        begins = f", and {start.path} would begin a new one: its epochs are not known" if start else ""
+        raise FileExistsError(
+            f"{out} holds an earlier run{begins}. Go on with it by --ckpt_path {out / 'checkpoints' / 'last.ckpt'}"
+            " or an epoch=N.ckpt, or give another --save_root."
+        )
     device(o)
     store = packed(o, out)
     full, fast = (Batches(store, "train", o.batch_size, o.train_vi_len, partial=p) for p in (o.partial, o.fast_partial))
@@ -109,18 +112,18 @@ class Course(Callback):
         # Batches, noise and schedules hang on the number of steps done alone: the run goes on as if never stopped.
         loop = trainer.fit_loop.epoch_loop.automatic_optimization
         loop.optim_progress.optimizer.step.total.completed = self.calendar.steps(start.epochs)
-        if validation := _find(trainer, Validation):
+        if validation := _validation(trainer):
             validation.done, validation.best = start.epochs, start.best
 
     def on_train_batch_end(self, trainer: Trainer, pl_module: LightningModule, *_: Any) -> None:
         done = self.calendar.epoch(trainer.global_step)
         number = int(done) - 1
         if done == int(done) and (number % self.o.per_save == 0 or done == self.o.num_epoch):
-            validation = _find(trainer, Validation)
+            validation = _validation(trainer)
             best = validation.best if validation else None
             self.written = self.out / f"epoch={number}.ckpt"
             save_course(self.written, pl_module, trainer.optimizers[0], number, best)
 
 
-def _find(trainer: Trainer, kind: type[Found]) -> Found | None:
-    return next((c for c in trainer.callbacks if isinstance(c, kind)), None)  # type: ignore[attr-defined]
+def _validation(trainer: Trainer) -> Validation | None:
+    return next((c for c in trainer.callbacks if isinstance(c, Validation)), None)  # type: ignore[attr-defined]

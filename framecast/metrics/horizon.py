@@ -12,6 +12,12 @@ WINDOW = 11  # frames of the running mean that a half-life is read off: one dark
 NOT_REACHED, NEVER_ABOVE = "not reached", "never above"
 
 
+def mean(series: list[np.ndarray]) -> np.ndarray:
+    """Of series (T,) of several lengths: at each frame, over those that have it."""
+    longest = max(map(len, series))
+    return np.nanmean([np.pad(s, (0, longest - len(s)), constant_values=np.nan) for s in series], 0)
+
+
 def slope(series: np.ndarray) -> float:
     """Change per 100 frames of a series (T,) by least squares.
 

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from framecast.models.base import Model, each, flat, timed
+from framecast.models.base import Model, flat, timed
 from framecast.nets.conv import MixingDecoder, Norm, Pyramid, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
@@ -114,10 +114,6 @@ class Anchor(Model):
             coarse = flat(features[-1]) if features else None
             posterior = timed(self.posterior_net(self._padded(truth.flatten(0, 1)), coarse), clips)
         return state, Cue(features, posterior)
-
-    def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
-        state, step = self.parallel(state, each(cue, lambda x: x[:, None]), noise[:, None])
-        return state, each(step, lambda x: x[:, 0])
 
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         z = noise if cues.posterior is None else cues.posterior.sample(noise)

@@ -99,15 +99,18 @@ class Model(nn.Module, ABC):
             the state, and the cues as a dataclass of tensors (B, T, ...).
         """
 
-    @abstractmethod
     def advance(self, state: Any, cue: Any, noise: Tensor) -> tuple[Any, Step]:
         """Draws one frame. The latent comes from the posterior where the cue has one, else from the prior.
+
+        Each that `feeds_back` has its own.
 
         Args:
             state: from `start`, `advance` or `force`.
             cue: one frame's cue, tensors (B, ...).
             noise: (B, *noise_shape), standard normal.
         """
+        state, step = self.parallel(state, each(cue, lambda x: x[:, None]), noise[:, None])
+        return state, each(step, lambda x: x[:, 0])
 
     @abstractmethod
     def parallel(self, state: Any, cues: Any, noise: Tensor) -> tuple[Any, Step]:
@@ -176,6 +179,16 @@ def pieces(value: Any, cut: Callable[[Tensor], Sequence[Tensor]]) -> Iterator[An
     each(value, lambda x: cuts.setdefault(id(x), cut(x))[0])
     for number in range(len(next(iter(cuts.values())))):
         yield each(value, lambda x: cuts[id(x)][number])  # noqa: B023 (used at once)
+
+
+def stacked(steps: Sequence[Any]) -> Any:
+    """T steps (or what is in them) of tensors (B, ...) as one with (B, T, ...); None stays."""
+    first = steps[0]
+    if first is None:
+        return None
+    if isinstance(first, Tensor):
+        return torch.stack(list(steps), 1)
+    return type(first)(**{name: stacked([getattr(step, name) for step in steps]) for name in vars(first)})
 
 
 def recoloured(frames: Tensor, first: Tensor) -> Tensor:

@@ -31,13 +31,6 @@ class State:
     frame: Tensor
 
 
-@dataclass
-class Cue:
-    """Nothing needs to be known; the times only carry the number of frames."""
-
-    times: Tensor
-
-
 class Copy(Model):
     """See the module. It has nothing to learn and draws no noise: noise (B, 0)."""
 
@@ -56,11 +49,8 @@ class Copy(Model):
 
     def look(
         self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
-    ) -> tuple[State, Cue]:
-        return state, Cue(times)
+    ) -> tuple[State, None]:
+        return state, None
 
-    def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
-        return state, Step(state.frame)
-
-    def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
-        return state, Step(torch.stack([state.frame] * cues.times.shape[1], 1))
+    def parallel(self, state: State, cues: None, noise: Tensor) -> tuple[State, Step]:
+        return state, Step(torch.stack([state.frame] * noise.shape[1], 1))

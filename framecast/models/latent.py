@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from framecast.models.base import Model, each, pieces, timed
+from framecast.models.base import Model, pieces, stacked, timed
 from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, by_pixel, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
@@ -49,9 +49,8 @@ class State:
 
 @dataclass
 class Cue:
-    """A frame's number, its condition's features by level, and the truth's where it was given."""
+    """A frame's condition's features by level, and the truth's where it was given."""
 
-    times: Tensor
     features: list[Tensor] | None = None
     seen: Tensor | None = None
 
@@ -102,7 +101,7 @@ class Latent(Model):
     def look(
         self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
     ) -> tuple[State, Cue]:
-        clips, cue = len(times), Cue(times)
+        clips, cue = len(times), Cue()
         if condition is not None and self.spec.condition.kind == "picture":
             cue.features = timed(self.condition_net(self._padded(condition.flatten(0, 1))), clips)
         elif condition is not None:
@@ -114,10 +113,6 @@ class Latent(Model):
             cue.seen = timed(self.seen_net(self._padded(truth.flatten(0, 1)))[-1], clips)
         return state, cue
 
-    def advance(self, state: State, cue: Cue, noise: Tensor) -> tuple[State, Step]:
-        state, step = self.parallel(state, each(cue, lambda x: x[:, None]), noise[:, None])
-        return state, each(step, lambda x: x[:, 0])
-
     def parallel(self, state: State, cues: Cue, noise: Tensor) -> tuple[State, Step]:
         clips = len(noise)
         told = None if cues.features is None else cues.features[-1]
@@ -128,11 +123,11 @@ class Latent(Model):
         for known, shown, eps in pieces((told, seen, noise), lambda x: x.unbind(1)):
             y, prior, posterior = self.dynamics(y, known, shown, eps)
             priors.append(prior)
-            posteriors += [] if posterior is None else [posterior]
+            posteriors.append(posterior)
             states.append(y)
         bottom = timed(self.bottom(by_pixel(torch.stack(states, 1).flatten(0, 1))), clips)
         frames = self.decoder(state.frame, state.features, cues.features or [], bottom)
-        step = Step(frames[..., : self.spec.height, : self.spec.width], _joined(posteriors), _joined(priors))
+        step = Step(frames[..., : self.spec.height, : self.spec.width], stacked(posteriors), stacked(priors))
         return replace(state, y=y), step
 
     def _padded(self, pictures: Tensor) -> Tensor:
@@ -184,10 +179,3 @@ class Head(nn.Module):
         pooled = torch.cat([x.mean((2, 3)), x.amax((2, 3))], -1)
         mean, log_variance = self.out(F.silu(self.hidden(pooled))).float().chunk(2, -1)
         return Gaussian(mean, log_variance.clamp(-10, 4))
-
-
-def _joined(steps: list[Gaussian]) -> Gaussian | None:
-    if not steps:
-        return None
-    means, log_variances = [s.mean for s in steps], [s.log_variance for s in steps]
-    return Gaussian(torch.stack(means, 1), torch.stack(log_variances, 1))

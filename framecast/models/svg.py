@@ -70,14 +70,12 @@ class Cue:
     """What is known of a frame.
 
     Args:
-        times: only carries the number of frames.
         condition: of the frame before it.
         posterior, h: with the truth given: of its latent, and its vector.
         skips: the ones it is drawn with; None: the state's.
         newest: its own, for the next frame, where skips come from the newest one.
     """
 
-    times: Tensor
     condition: Tensor | None = None
     posterior: Gaussian | None = None
     h: Tensor | None = None
@@ -134,7 +132,7 @@ class SVG(Model):
         self, state: State, condition: Tensor | None, times: Tensor, truth: Tensor | None, given: int = 0
     ) -> tuple[State, Cue]:
         clips, count = times.shape
-        cue = Cue(times)
+        cue = Cue()
         if condition is not None:
             assert state.before is not None
             vectors = self.standard(condition)

@@ -109,9 +109,8 @@ class Protocol:
             value = getattr(self, key)
             if not (key == "horizon" and value is None) and (type(value) is not int or value < 1):
                 raise ValueError(f"The protocol {self.name} has {key} {value!r}; it is a whole number of 1 or more.")
-        for key, form, example in (("size", r"\d+x\d+", "64x64"), ("trained", r"\d+ -> \d+", "2 -> 10")):
-            if (value := getattr(self, key)) and not re.fullmatch(form, value):
-                raise ValueError(f"The protocol {self.name} has {key} {value!r}; it is written so: {example}.")
+        if self.size and not re.fullmatch(r"\d+x\d+", self.size):
+            raise ValueError(f"The protocol {self.name} has size {self.size!r}; it is written so: 64x64.")
 
     def rules(self) -> dict[str, Any]:
         """What decides the score, as plain values."""

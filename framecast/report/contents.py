@@ -14,6 +14,7 @@ import numpy as np
 from PIL import Image
 
 from framecast import compare
+from framecast.metrics.horizon import mean
 from framecast.metrics.interval import over_videos
 from framecast.report import curves
 from framecast.report.folders import Run
@@ -44,7 +45,8 @@ class Row:
 
     def curve(self) -> list[float]:
         """PSNR of every predicted frame, the mean over the sequences."""
-        return curves.mean_over_videos([e["scores"][self.measured.who]["psnr"] for e in self.result.data["episodes"]])
+        episodes = self.result.data["episodes"]
+        return mean([np.asarray(e["scores"][self.measured.who]["psnr"], float) for e in episodes]).round(3).tolist()
 
     def order(self) -> list[int]:
         """The sequences from the worst to the best."""

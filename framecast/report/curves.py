@@ -132,12 +132,3 @@ def schedule(run: Run, name: str) -> Points:
         for k, p in enumerate(values)
         if k in (0, last) or grid[k] == clock.last or not values[k - 1][1] == p[1] == values[k + 1][1]
     ]
-
-
-def mean_over_videos(curves: list[list[float]]) -> list[float]:
-    """The mean at every frame over the videos that are so long."""
-    longest = max(map(len, curves))
-    padded = np.full((len(curves), longest), np.nan)
-    for row, curve in zip(padded, curves, strict=True):
-        row[: len(curve)] = curve
-    return [round(float(v), 3) for v in np.nanmean(padded, 0)]

@@ -20,8 +20,8 @@ SIDE = 16383  # pixels, the most that WebP has
 
 
 def models_of(result: Result) -> list[str]:
-    """The rows that are models themselves: no copy baseline, no prior's mean."""
-    return [who for who in result.scores if not is_copy(who) and not who.endswith("(mean)")]
+    """The rows that are no copy baselines."""
+    return [who for who in result.scores if not is_copy(who)]
 
 
 def keep(result: Result, out: Path, films: int = 5) -> list[dict[str, Any]]:

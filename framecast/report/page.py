@@ -93,8 +93,7 @@ def _series(runs: list[Run], groups: list[contents.Group]) -> dict[str, int]:
 
 def _curves(group: contents.Group) -> dict[str, Any]:
     lines = [{"label": row.label, "copy": row.measured.copy, "psnr": row.curve()} for row in group.rows]
-    about = {"fps": group.first.data.get("fps"), "context": group.first.data.get("context", 1)}
-    return {"lines": lines, "whiskers": contents.whiskers(group), **about}
+    return {"lines": lines, "whiskers": contents.whiskers(group), "fps": group.first.data.get("fps")}
 
 
 def _unit(runs: list[Run]) -> str:

@@ -6,8 +6,6 @@ all looked up by index, none is carried along. A seed is one person in one studi
 
 from __future__ import annotations
 
-import multiprocessing
-import os
 from collections.abc import Callable
 from functools import partial
 from hashlib import blake2b
@@ -21,6 +19,7 @@ from framecast.sources import _studio as studio
 from framecast.sources._motion import LAG, TALL, drift, skeleton, swinging
 from framecast.sources._pictures import write_pictures
 from framecast.values import Condition, Episode, Spec, size_of
+from framecast.workers import cores, mapped
 
 BLOCK = 32  # frames drawn together; a block is always drawn whole, so that its bytes depend on nothing else
 PART = 256
@@ -145,22 +144,12 @@ def write(
     source = Dancer(train, val, test, seed, size)
     jobs = [(split, part) for split in SPLITS for part in source.parts(split)]
     with replacing(root) as drawn:
-        _each(partial(_save, drawn, source), jobs, workers or os.cpu_count() or 1, progress)
+        task, workers = partial(_save, drawn, source), workers or cores()
+        for count in map(task, jobs) if workers == 1 or len(jobs) == 1 else mapped(task, jobs, workers):
+            if progress:
+                progress(count)
         check_free(root, advice)
     return root
-
-
-def _each(
-    task: Callable[[tuple[str, Part]], int], jobs: list, workers: int, progress: Callable[[int], None] | None
-) -> None:
-    tell = progress or (lambda count: None)
-    if workers == 1 or len(jobs) == 1:
-        for job in jobs:
-            tell(task(job))
-        return
-    with multiprocessing.get_context("spawn").Pool(min(workers, len(jobs))) as pool:
-        for count in pool.imap_unordered(task, jobs):
-            tell(count)
 
 
 def _save(root: Path, source: Dancer, job: tuple[str, Part]) -> int:

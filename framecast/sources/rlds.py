@@ -54,7 +54,7 @@ class Rlds(Source):
         self.cameras = self._cameras(fields, where)
         self.camera = self._camera(camera, where, fields)
         keys = [] if condition == "none" else [key.strip() for key in condition.split(",") if key.strip()]
-        self.conditions = [_find(key, fields, where, "condition") for key in keys]
+        self.conditions = [_find(key, fields, where) for key in keys]
         frames = self._frames(fields, where)
         self._shape = self._picture(frames[0], f"{where}, frame 0 of {self.camera}").shape
         self._counts = [column.shape[1] for column in self._columns(fields, len(frames), where)]
@@ -168,7 +168,7 @@ class Rlds(Source):
         """Each condition field as (T, D), T = length."""
         columns = []
         for key in self.conditions:
-            values = decode(fields[_find(key, fields, where, "condition")], f"{where}, {key}")
+            values = decode(fields[_find(key, fields, where)], f"{where}, {key}")
             if isinstance(values, list):
                 raise ValueError(f"{where}, {key} holds no numbers. Choose another --condition, or none.")
             if not len(values) or len(values) % length:
@@ -180,13 +180,13 @@ class Rlds(Source):
         return columns
 
 
-def _find(wanted: str, fields: Fields, where: str, option: str) -> str:
+def _find(wanted: str, fields: Fields, where: str) -> str:
     """The whole name of a field given by it or by its last component."""
     found = [key for key in sorted(fields) if wanted in (key, key.rsplit("/", 1)[-1])]
     if wanted in found or len(found) == 1:
         return wanted if wanted in found else found[0]
     if found:
         raise ValueError(
-            f"{where} has several fields {wanted!r}. Give one in full with --{option}: {', '.join(found)}."
+            f"{where} has several fields {wanted!r}. Give one in full with --condition: {', '.join(found)}."
         )
-    raise ValueError(f"{where} has no field {wanted!r}. Choose with --{option}: {', '.join(sorted(fields))}.")
+    raise ValueError(f"{where} has no field {wanted!r}. Choose with --condition: {', '.join(sorted(fields))}.")

@@ -99,9 +99,8 @@ def fit(
     """
     check_cures(settings, model)
     sampling = models.find(model).sampling
-    batches = Batches(
-        store, "train", settings.batch_size, settings.clip_length, settings.seed, sampling, settings.partial
-    )
+    s = settings
+    batches = Batches(store, "train", s.batch_size, s.clip_length, s.seed, sampling, s.partial, s.context)
     torch.manual_seed(settings.seed)  # the weights' beginning
     module = untrained(store.spec, model, config, settings, len(batches))
     if not any(p.requires_grad for p in module.model.parameters()):
@@ -141,7 +140,8 @@ def _trainer(settings: Settings, module: TrainingModule, out: Path, callbacks: l
     auto = "bf16-mixed" if gains_from_bf16(device) else "32-true"
     steps = -1
     if settings.minutes is None:
-        steps = settings.steps if settings.steps is not None else round((settings.epochs or 1) * module.epoch_length)
+        epochs = max(1, round((settings.epochs or 1) * module.epoch_length))
+        steps = settings.steps if settings.steps is not None else epochs
     logging.getLogger("lightning.pytorch").setLevel(logging.ERROR)
     warnings.filterwarnings(
         "ignore", ".*(does not have many workers|isn't a string|LeafSpec|`IterableDataset` has `__len__`).*"
@@ -208,6 +208,7 @@ def check(settings: Settings, model: str) -> None:
             f" that 1 or more; they are {settings.clip_length} and {settings.context}."
         )
     check_cures(settings, model)
+    pick_device(settings.device)
     if not 0 < settings.partial <= 1:
         raise ValueError(f"--partial is a share above 0 and up to 1, not {settings.partial}.")
     for name, most in (("beta", math.inf), ("tfr", 1.0), ("lr_schedule", math.inf)):

@@ -83,7 +83,7 @@ function chart(host, spec) {
     if (spec.title) svg.append(make("text", { x: 0, y: 13, class: "title" }, spec.title));
     const ys = all.map((p) => p[1]).filter(Number.isFinite);
     if (!ys.length) {
-      svg.append(make("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, spec.empty || "nothing to draw"));
+      svg.append(make("text", { x: width / 2, y: height / 2, "text-anchor": "middle" }, "nothing to draw"));
       host.replaceChildren(svg, tip);
       scale = null;
       return;
