@@ -22,14 +22,18 @@ OLDER = "older"  # in a scratch folder: what is being replaced
 
 def check_free(path: Path, instead: str = "Give another --out, or remove it.") -> None:
     """Raises FileExistsError where something is there already, but for an empty folder."""
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if _there(path) and (not path.is_dir() or any(path.iterdir())):
         raise FileExistsError(f"{path} exists already and is not empty. {instead}")
 
 
 def check_absent(path: Path) -> None:
     """Raises FileExistsError where something is there already, be it an empty folder."""
-    if path.exists():
+    if _there(path):
         raise FileExistsError(f"{path} exists already. Give another --out, or remove it first.")
+
+
+def _there(path: Path) -> bool:
+    return path.exists() or path.is_symlink()  # a link that leads nowhere, too
 
 
 @contextmanager

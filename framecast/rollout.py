@@ -115,6 +115,7 @@ def own_frames(model: Model, clip: Clip, noise: Tensor, context: int = 1) -> Ten
         return _free(model, state, cues, noise, clip.frames[:, 0])[1]
     finally:
         model.train(training)
+        torch.clear_autocast_cache()  # before torch 2.11 weights cast here stayed without gradient for what follows
 
 
 def noise(model: Model, keys: Iterable[Key], frames: Iterable[int]) -> Tensor:

@@ -115,7 +115,7 @@ class Step(Schedule):
     floor: float = 0.0
 
     def __call__(self, progress: Progress) -> float:
-        falls = max(0, math.floor(progress.epoch) - math.floor(self.from_epoch) + 1)
+        falls = max(0, math.floor(progress.epoch) - math.ceil(self.from_epoch) + 1)
         return max(self.floor, self.start - self.step * falls)
 
 
@@ -174,7 +174,7 @@ class Milestones(Schedule):
 
 
 def _ramp(along: float, length: float, start: float, stop: float) -> float:
-    share = 1.0 if length <= 0 else min(1.0, max(0.0, along / length))
+    share = float(along >= 0) if length <= 0 else min(1.0, max(0.0, along / length))
     return start + (stop - start) * share
 
 

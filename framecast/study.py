@@ -82,6 +82,9 @@ def plan(study: dict[str, Any], folder: Path) -> list[Planned]:
     for factor, labels in vary.items():
         if not isinstance(labels, dict) or not labels or not all(isinstance(v, dict) for v in labels.values()):
             raise ValueError(f"vary, {factor}: write each label with its options, such as {{none: {{beta: 1}}}}.")
+    for options in [study.get("base") or {}, *(v for labels in vary.values() for v in labels.values())]:
+        if taken := sorted({"data", "out", "resume"} & set(options)):
+            raise ValueError(f"All runs of a study share its data and folder: take {taken[0]!r} out of base and vary.")
     runs = []
     for chosen in product(*(labels.items() for labels in vary.values())):
         labels = dict(zip(vary, (str(label) for label, _ in chosen), strict=True))
@@ -157,7 +160,7 @@ def _one(run: Planned, split: str, threads: int, running: set[subprocess.Popen[b
     def command(*arguments: str) -> int:
         return _command(run, threads, running, *arguments)
 
-    if not run.trained.is_file():
+    if not (run.trained.is_file() and run.out.is_dir()):
         started = (run.out / "checkpoints" / "last.ckpt").is_file()
         if not started and run.out.is_dir() and not _cleared(run):
             return False

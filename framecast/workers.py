@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import Any, TypeVar
 
@@ -40,7 +41,9 @@ def mapped(
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(min(workers, len(jobs)), context, _begin, (begin, given)) as pool:
         try:
-            yield from pool.map(work, jobs, chunksize=chunk)
+            with _deaf():
+                results = pool.map(work, jobs, chunksize=chunk)
+            yield from results
         except BrokenProcessPool:
             raise OSError(
                 "A worker process ended before its work (out of memory?). Try again with fewer (`pack --workers 1`)."
@@ -49,6 +52,19 @@ def mapped(
         except BaseException:
             pool.shutdown(cancel_futures=True)
             raise
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Ctrl-C waits; what is started meanwhile does not hear it, also before it can say so itself."""
+    if not hasattr(signal, "pthread_sigmask"):  # not a Unix
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def cores() -> int:

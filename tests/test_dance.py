@@ -102,6 +102,13 @@ def test_folders_of_other_programs_are_no_clips(dance: Path):
     assert [part.episode for part in Dance(str(dance)).parts("train")] == ["train"]
 
 
+def test_other_pictures_beside_pngs_are_not_lost_in_silence(dance: Path):
+    picture = dance / "train/train_img/frame9.jpg"
+    Image.new("RGB", (4, 4)).save(picture)
+    with pytest.raises(ValueError, match=r"train_img holds frame9\.jpg beside \.png files"):
+        Dance(str(dance)).parts("train")
+
+
 def test_dance_root_without_splits_shows_the_layout(tmp_path: Path):
     with pytest.raises(FileNotFoundError, match="(?s)neither train, val nor test.*train/train_img"):
         Dance(str(tmp_path))

@@ -52,6 +52,12 @@ def test_info_says_of_how_many_episodes(
     assert "Over 1 of the 20 episodes of train." in capsys.readouterr().out
 
 
+def test_names_with_dollars_are_no_formulas(tmp_path: Path) -> None:
+    frames = np.zeros((1, 16, 16, 3), np.uint8)
+    sheets.contact_sheet(tmp_path / "sheet.png", frames, None, ["b$5_$6"])
+    assert (tmp_path / "sheet.png").stat().st_size
+
+
 def test_the_sheet_draws_numbers_by_their_mean_and_spread(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheets, "contact_sheet", lambda path, frames, shown, titles: drawn.append(shown))
     drawn, store = list[np.ndarray](), Store(packed / "store")

@@ -78,11 +78,15 @@ class Glless(Tiny):
     def render(self):
         raise RuntimeError("no GL here")
 
+class Lost(Tiny):
+    def reset(self, **_):
+        raise RuntimeError("no simulator")
+
 class Stuck(Tiny):
     def step(self, action):
         raise RuntimeError("a joint broke")
 
-for kind in (Tiny, Keys, Whole, Blind, Vague, Many, Endless, Glless, Stuck):
+for kind in (Tiny, Keys, Whole, Blind, Vague, Many, Endless, Glless, Lost, Stuck):
     gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=5)
 gymnasium.register("Short-v0", entry_point=Tiny, kwargs={"ends": True})
 gymnasium.register("Moody-v0", entry_point=Tiny, kwargs={"moody": True})
@@ -231,6 +235,7 @@ def test_faults(options: dict[str, Any], message: str) -> None:
 @pytest.mark.parametrize(
     ("env", "message"),
     [
+        ("Lost-v0", r"Lost-v0 fails in reset\(seed=\d+\) \(RuntimeError: no simulator\)"),
         ("Stuck-v0", r"Stuck-v0, episode 0, frame 1: its step fails \(RuntimeError: a joint broke\)"),
         ("Endless-v0", "without bounds"),
     ],

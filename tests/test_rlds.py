@@ -209,3 +209,22 @@ def test_rlds_records_that_are_no_examples(tmp_path: Path):
     empty.mkdir()
     with pytest.raises(FileNotFoundError, match="holds no .*tfrecord. file"):
         Rlds(str(empty))
+
+
+def test_a_camera_by_its_whole_name_is_that_one(tmp_path: Path):
+    """And by the last part of its name only where there is one of that name."""
+    names = ("a/image", "b/image", "image")
+    fields = {key: [encode(f) for f in noise(2, 8, 8, 3, seed=n)] for n, key in enumerate(names)}
+    write_records(tmp_path / "x.tfrecord", [serialise_example({**fields, "action": vectors(2, 1)})])
+    assert Rlds(str(tmp_path), camera="image", condition="action").camera == "image"
+    del fields["image"]
+    write_records(tmp_path / "x.tfrecord", [serialise_example({**fields, "action": vectors(2, 1)})])
+    with pytest.raises(ValueError, match="several cameras 'image'. Give one in full with --camera: a/image, b/image"):
+        Rlds(str(tmp_path), camera="image", condition="action")
+
+
+def test_names_in_capitals_are_read_too(tmp_path: Path):
+    for name in ("a.tfrecord", "B.TFRECORD"):
+        write_records(tmp_path / name, [serialise_example(episode())])
+    found = Rlds(str(tmp_path), camera="image_0", condition="none").files
+    assert [path.name for path in found] == ["B.TFRECORD", "a.tfrecord"]

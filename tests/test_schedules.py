@@ -82,6 +82,16 @@ def test_linear_after_a_hold() -> None:
     assert [at(schedule, e, 30) for e in (0, 10, 15, 20, 30)] == pytest.approx([1, 1, 0.75, 0.5, 0])
 
 
+def test_a_phase_without_length_is_a_step() -> None:
+    values = [at(Phases(hold=0.5, fall=0.0), epoch, 10) for epoch in (0, 4, 5, 9)]
+    assert values == [1, 1, 0, 0]
+
+
+def test_part_of_an_epoch_is_waited_for() -> None:
+    values = [at(Step(from_epoch=2.5, step=0.1), epoch, 10) for epoch in (2, 2.9, 3, 4)]
+    assert values == pytest.approx([1, 1, 0.9, 0.8])
+
+
 def test_three_phases_of_300() -> None:
     schedule = Phases()
     assert [at(schedule, e, 300) for e in (0, 149, 150)] == pytest.approx([1, 1, 1])

@@ -16,7 +16,7 @@ from fits import StopAt, fit, settings
 from lightning.pytorch import Callback
 
 from framecast import checkpoint, cli
-from framecast.atomic import held, replacing
+from framecast.atomic import check_absent, check_free, held, replacing
 from framecast.store import Store
 
 
@@ -45,6 +45,13 @@ def test_what_a_killed_process_left_is_swept_away(dances: Store, tmp_path: Path)
         fit(dances, "anchor", run, settings(steps=1))
     assert (run / "film.mp4").read_text() == "being written"
     assert [folder.exists() for folder in [*places, *kept]] == [False, False, False, True, True]
+
+
+def test_a_link_that_leads_nowhere_is_something(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    for check in (check_absent, check_free):
+        with pytest.raises(FileExistsError, match="link exists already"):
+            check(tmp_path / "link")
 
 
 def test_a_folder_whose_place_is_not_taken_is_put_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

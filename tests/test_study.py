@@ -20,6 +20,7 @@ from framecast import cli, effects, study
 from framecast.atomic import held
 from framecast.commands import study as command
 from framecast.commands import train as command_train
+from framecast.store import Store
 from framecast.values import Condition, Spec
 
 BASE = {
@@ -53,6 +54,8 @@ def test_every_combination_is_planned(tmp_path: Path) -> None:
         ({"bass": {}}, "no 'bass'; it has: data"),
         ({"vary": {"annealing": {"none": 1}}}, "vary, annealing: write each label with its options"),
         ({"vary": {"a": {"x y": {}, "x_y": {}}}}, r"one name \(x_y\)"),
+        ({"vary": {"a": {"x": {"data": "y"}}}}, "share its data and folder: take 'data' out"),
+        ({"base": {**BASE, "out": "y"}}, "take 'out' out of base and vary"),
     ],
 )
 def test_what_is_no_study(changes: dict[str, Any], words: str, tmp_path: Path) -> None:
@@ -67,6 +70,14 @@ def test_a_run_begun_with_other_settings_is_not_gone_on_with(tmp_path: Path) -> 
     study.prepare(runs)
     with pytest.raises(ValueError, match="none-0 was begun with other settings"):
         study.prepare(study.plan(grid(base={**BASE, "steps": 3}), tmp_path))
+
+
+def test_recordings_packed_otherwise_are_not_taken(dances: Store) -> None:
+    command._pack({"source": "dancer", "train": 40, "size": "16x32"}, dances.root)
+    with pytest.raises(ValueError, match="packed with another train. Give another --out"):
+        command._pack({"source": "dancer", "train": 41}, dances.root)
+    with pytest.raises(ValueError, match="packed with another source"):
+        command._pack({"source": "npz"}, dances.root)
 
 
 class TestCarryingOut:
@@ -113,6 +124,7 @@ class TestCarryingOut:
         (runs[0].out / "checkpoints" / "last.ckpt").touch()
         (runs[2].out / "samples").mkdir(parents=True)  # broken off before its first checkpoint
         runs[3].trained.touch()
+        runs[3].out.mkdir()
         study.carry_out(runs, "val")
         assert ("none-0", "train", "--resume") in said
         assert ("ramp-0", "train", "--config") in said
@@ -252,3 +264,10 @@ def test_a_study_from_the_command_line(
     assert cli.main(["study", str(tmp_path / "wrong.yaml"), "--out", str(tmp_path / "wrong")]) == 1
     assert "no setting 'bata'" in capsys.readouterr().err
     assert not list((tmp_path / "wrong").glob("*.log"))
+
+
+def test_runs_of_other_given_frames_are_refused_before_one_is_trained(dances: Store, tmp_path: Path) -> None:
+    vary = {"context": {"one": {"context": 1}, "two": {"context": 2}}}
+    (tmp_path / "study.yaml").write_text(yaml.safe_dump(grid(data=str(dances.root), vary=vary)))
+    with pytest.raises(ValueError, match="The runs have --context 1 and 2"):
+        command.study(tmp_path / "study.yaml", tmp_path / "out", 1)

@@ -16,7 +16,7 @@ from fits import SMALL, StopAt, fit, rows_of, settings
 from framecast import checkpoint, cli, models, rollout
 from framecast.store import Store
 from framecast.training import run
-from framecast.values import Episode
+from framecast.values import Clip, Episode
 
 CURES = {"context_noise": 0.1, "anchored": True, "rollout_frames": 2}
 
@@ -246,3 +246,13 @@ def test_a_clip_longer_than_any_episode(dances: Store, tmp_path: Path) -> None:
 def test_a_model_without_weights_is_not_trained(dances: Store, tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="nothing to learn"):
         run.fit(dances, settings(), "copy", {}, tmp_path, quiet=True)
+
+
+@pytest.mark.parametrize("model", ["anchor", "latent"])
+@pytest.mark.parametrize("levels", [2, 4])
+def test_other_numbers_of_levels(dances: Store, model: str, levels: int) -> None:
+    made = models.build(dances.spec, model, {"widths": [8] * levels, "blocks": [1] * levels})
+    frames = torch.zeros(1, 4, 3, 16, 32)
+    clip = Clip(frames, frames, torch.arange(4)[None])
+    noise = torch.randn(1, 3, *made.noise_shape)
+    assert rollout.walk(made, clip, None, noise).frames.shape == (1, 3, 3, 16, 32)

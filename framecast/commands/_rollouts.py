@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from pathlib import Path
 from typing import Any
 
@@ -40,12 +42,18 @@ def folder_of(options: Any, kept: str) -> Path:
 
     Raises:
         FileExistsError: --out is a file, or a folder with something in it.
+        NotADirectoryError, PermissionError: it could not be made there; said before an hour of work, not after.
     """
-    if options.out:
-        check_free(Path(options.out))
-        return Path(options.out)
     first = Path(options.run[0])
-    return (first if first.is_dir() else first.parent) / f"{kept}-{options.split}"
+    out = Path(options.out or (first if first.is_dir() else first.parent) / f"{kept}-{options.split}")
+    if options.out:
+        check_free(out)
+    there = next(path for path in (out, *out.resolve().parents) if path.exists())
+    if not there.is_dir():
+        raise NotADirectoryError(errno.ENOTDIR, os.strerror(errno.ENOTDIR), str(out))
+    if not os.access(there, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(out))
+    return out
 
 
 def about(options: Any, loaded: dict[str, Any], store: Any, protocol: Any, context: int) -> dict[str, Any]:

@@ -23,6 +23,10 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--size", type=str, default="32x64", help="HEIGHTxWIDTH of the frames (default: 32x64)")
     parser.add_argument("--compare", action="store_true", help="also train pose_cvae, the course's model, for as long")
     options = parser.parse(arguments)
+    if not 1 <= options.horizon <= 629:
+        parser.error(f"--horizon is 1 to 629, the frames of the dance after the given one, not {options.horizon}")
+    if not options.minutes > 0:
+        parser.error(f"--minutes must be above 0, not {options.minutes:g}")
     out = Path(options.out)
     if out.exists():
         raise FileExistsError(f"{out} exists already. Remove it, or give another place: framecast demo --out demo2")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -100,8 +101,9 @@ def evaluate(options: Any) -> None:
     write_json(out / "results.json", record(result, kept))
     files = draw(result, out, store.spec.fps)
     for run in map(Path, options.run):
-        if run.is_dir():
-            training_figures(run)
+        with suppress(OSError):  # a run of somebody else's, which is only read
+            if run.is_dir():
+                training_figures(run)
     print(f"{options.split} of {store.root}: {_scored(result, store, options)}")
     print(f"protocol {protocol.name} ({protocol.hash()})")
     show(result)

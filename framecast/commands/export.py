@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import join, quote
+
 from framecast.commands._parser import Parser
 from framecast.progress import bar
 
@@ -37,6 +39,6 @@ def run(arguments: list[str]) -> int:
     source = form.partition("-")[0]
     print(
         f"Written to {options.out}.\n"
-        f"Read again with: framecast pack {source} {options.out} {' '.join(reading)} --out stores/{source}"
+        f"Read again with: framecast pack {source} {quote(options.out)} {join(reading)} --out stores/{source}"
     )
     return 0

@@ -50,7 +50,9 @@ def run(arguments: list[str]) -> int:
         f"copy first: mean PSNR of an episode's first frame held ({LONGEST - 1} frames at most); frame before: of"
         f" showing at each frame the true one before it. Over {' and '.join(sampled) or 'all episodes'}."
     )
-    print(f"Contact sheet: {sheet(store, Path(options.out or str(Path(options.store)) + '.png'))}")
+    root = Path(options.store)
+    beside = root if root.name not in ("", "..") else root.resolve()
+    print(f"Contact sheet: {sheet(store, Path(options.out or f'{beside}.png'))}")
     return 0
 
 

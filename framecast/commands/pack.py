@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from shlex import quote
 from typing import Any
 
 from framecast.commands._parser import Parser
@@ -48,8 +49,8 @@ def pack(options: dict[str, Any], source: str, out: str, workers: int | None) ->
     for key, value in made.index["about"].items():
         print(f"{key}: {value}")
     print(
-        f"Packed into {out}. Next: framecast info {out}\n"
-        f"                      or: framecast train --data {out} --out runs/first --minutes 5"
+        f"Packed into {out}. Next: framecast info {quote(out)}\n"
+        f"                      or: framecast train --data {quote(out)} --out runs/first --minutes 5"
     )
     return 0
 

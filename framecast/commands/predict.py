@@ -62,6 +62,10 @@ def run(arguments: list[str]) -> int:
         parser.error("give --data STORE, or --frames with your own pictures")
     if options.data is not None and (options.frames or options.conditions):
         parser.error("frames and conditions come from --data, or from --frames and --conditions: give one or the other")
+    said = [a.split("=")[0] for a in arguments]
+    for name in ("--context", "--split", "--episode") if options.data is None else ():
+        if name in said:
+            parser.error(f"{name} is of a store; with --frames all pictures given are given frames: leave {name} out")
     if options.mean and options.samples > 1:
         parser.error(f"--mean draws one future, the likeliest: leave --samples {options.samples} out, or --mean")
     predict(options)
@@ -96,7 +100,9 @@ def _inputs(options: Any, spec: Any, context: int) -> tuple[np.ndarray, np.ndarr
 
     if options.data is None:
         frames = pictures_of(options.frames, spec.channels)
-        if options.conditions is None or spec.condition.kind == "none":
+        if options.conditions is not None and spec.condition.kind == "none":
+            raise ValueError("This model was trained without conditions: leave --conditions out, and give --horizon.")
+        if options.conditions is None:
             return frames, None
         vector = spec.condition.kind == "vector"
         return frames, vectors_of(options.conditions) if vector else pictures_of(

@@ -18,6 +18,8 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--markdown", type=str, default=None, help="write this .md too, with its figures beside it")
     options = parser.parse(arguments)
     paths = [Path(path) for path in options.runs]
+    if options.out and Path(options.out).is_dir():
+        parser.error(f"--out is a file such as report.html, and {options.out} is a folder")
     title = options.title or ", ".join(dict.fromkeys(path.resolve().name for path in paths))
     report(paths, Path(options.out) if options.out else paths[0] / "report.html", title, options.pdf, options.markdown)
     return 0

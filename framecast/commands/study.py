@@ -49,8 +49,11 @@ def study(file: Path, out: Path, workers: int) -> int:
     store = Store(asked["data"])
     store.entries_of(split)
     studies.prepare(runs)
-    for planned in runs:
-        _check(planned, store.spec)
+    contexts = {_check(planned, store.spec) for planned in runs}
+    if len(contexts) > 1:
+        told = " and ".join(map(str, sorted(contexts)))
+        raise ValueError(f"The runs have --context {told}. Scores after different given frames are not compared: make a"
+                         " study for each.")  # fmt: skip
     print(f"{len(runs)} runs: {', '.join(planned.name for planned in runs)}")
     with bar("runs", unit=" runs") as progress:
         failed = studies.carry_out(runs, split, workers, progress)
@@ -63,15 +66,22 @@ def study(file: Path, out: Path, workers: int) -> int:
 
 def _pack(data: dict[str, Any], store: Path) -> None:
     """The study's own recordings, once."""
+    from framecast.commands.pack import pack
+    from framecast.store import Store
+
+    options = {key: value for key, value in data.items() if key != "source"}
     if not store.exists():
-        from framecast.commands.pack import pack
-
-        options = {key: value for key, value in data.items() if key != "source"}
         pack(options, str(data.get("source")), str(store), None)
+        return
+    index = Store(store).index
+    changed = [key for key, value in options.items() if index["options"].get(key, value) != value]
+    if changed or index["source"] != data.get("source"):
+        what = changed[0] if changed else "source"
+        raise ValueError(f"{store} was packed with another {what}. Give another --out, or remove it.")
 
 
-def _check(planned: Any, spec: Any) -> None:
-    """Every option of a run, and that its model can be made, before the first one is trained for an hour."""
+def _check(planned: Any, spec: Any) -> int:
+    """Every option of a run, and that its model can be made, before one is trained for an hour. Returns its context."""
     from argparse import Namespace
 
     from framecast.commands import train
@@ -86,6 +96,7 @@ def _check(planned: Any, spec: Any) -> None:
         training.untrained(spec, model, config, settings)
     except ValueError as error:
         raise ValueError(f"{planned.name}: {error}") from None
+    return settings.context
 
 
 def _show(runs: list[Any], split: str) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from shlex import quote
+
 from framecast.commands._parser import Parser
 from framecast.progress import bar
 
@@ -33,6 +35,6 @@ def run(arguments: list[str]) -> int:
         dancer.write(options.root, options.train, options.val, options.test, options.seed, options.size, more)
     print(
         f"Written to {options.root}.\n"
-        f"Next: framecast pack dance {options.root} --size {options.size} --out stores/dancer"
+        f"Next: framecast pack dance {quote(options.root)} --size {options.size} --out stores/dancer"
     )
     return 0

@@ -6,6 +6,7 @@ import argparse
 import dataclasses
 import sys
 from pathlib import Path
+from shlex import quote
 from typing import Any, NoReturn
 
 from framecast.commands._parser import Parser
@@ -223,7 +224,8 @@ def _fit(
         except FloatingPointError as error:
             print(f"What was learned could not be measured. {error}", file=sys.stderr)
     print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
-    print(f"Next: framecast evaluate {out} --data {store.root} --split {'val' if validate else 'train'}")
+    run, data = quote(str(out)), quote(str(store.root))
+    print(f"Next: framecast evaluate {run} --data {data} --split {'val' if validate else 'train'}")
     return 0
 
 

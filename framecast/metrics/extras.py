@@ -10,7 +10,10 @@ from torch import Tensor
 
 LOWER = ("lpips",)  # of these less is better
 RULES = {
-    "ms_ssim": "per frame, window and constants of SSIM, five scales (Wang et al. 2003)",
+    "ms_ssim": (
+        "per frame, window and constants of SSIM, five scales (Wang et al. 2003); 5 pixels at each border are left out"
+        " of the first four and mirrored in the fifth (as torchmetrics)"
+    ),
     "lpips": "per frame, by the network and weights that the protocol names; lower is better",
 }
 

@@ -78,6 +78,8 @@ def ms_ssim(prediction: Tensor, truth: Tensor) -> Tensor:
 
     The window and constants of `ssim`, each scale half the one before; contrast and structure of the first four and
     all of the fifth, to the powers 0.0448, 0.2856, 0.3001, 0.2363 and 0.1333, multiplied; a negative scale counts as 0.
+    As torchmetrics has it: five pixels at each border do not count in the first four, in the fifth they see themselves
+    mirrored. The paper leaves them out of all.
 
     Args:
         prediction, truth: (B, T, C, H, W), floats (clamped to [0, 1]) or uint8, of at least 176 x 176 pixels.

@@ -141,7 +141,7 @@ class Posterior(nn.Module):
 
     def __init__(self, spec: Spec, widths: tuple[int, ...], patch: int, latent: int) -> None:
         super().__init__()
-        self.frame_net = Pyramid(spec.channels, widths, patch, [0, 0, 1])
+        self.frame_net = Pyramid(spec.channels, widths, patch, [0] * (len(widths) - 1) + [1])
         self.norm = Norm(widths[-1])
         self.head = nn.Linear(widths[-1], 2 * latent)
         nn.init.zeros_(self.head.weight)

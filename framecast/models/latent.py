@@ -74,7 +74,8 @@ class Latent(Model):
         elif kind == "vector":
             told = told_size(spec.condition.size)
             self.condition_net = Points(told, widths, (spec.height, spec.width), self.patch)
-        self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, [0, 0, 1])
+        few = [0] * (len(widths) - 1) + [1]
+        self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, few)
         seen = widths[-1] // 2
         told = 0 if kind == "none" else widths[-1]
         self.begin = nn.Conv2d(widths[-1] + 2 * seen, channels, 3, padding=1)

@@ -5,7 +5,8 @@ Each frame is encoded to a vector h; a posterior LSTM reads h_t, a prior LSTM h_
 encoded in one call, and where they are all fed the LSTMs run as fused sequences and decoding is one batch over time.
 The predictor remembers older latents; that the bound is a sum over frames all the same is derivation (5).
 
-In training the batch norms see all frames of a batch of clips at once; the published loop shows them time by time.
+In training the batch norms see all frames of a batch of clips at once, the first ones apart; the published loop shows
+them time by time.
 """
 
 from __future__ import annotations

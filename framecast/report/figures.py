@@ -95,7 +95,7 @@ def psnr_figure(path: str | Path, curves: Mapping[str, Any], title: str, fps: fl
     axes.xaxis.set_major_locator(MaxNLocator(10, steps=[1, 2, 5, 10], integer=True))
     if fps:
         _seconds(axes, fps)
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", parse_math=False)
     abreast = 3 if max(map(len, series)) <= 16 else 2
     figure.legend(loc="outside lower left", ncols=abreast, frameon=False, handlelength=1.6, fontsize=9)
     return save(figure, path)
@@ -159,14 +159,14 @@ def settings_figure(path: str | Path, runs: Mapping[str, Rows], title: str = "")
         for row, panel in enumerate(shown):
             log = _lowest(panel, drawn[row]) is not None
             _training_panel(grid[row, column], panel, table, log, labelled=column == 0)
-        grid[0, column].set_title(name, loc="left", fontsize=10)
+        grid[0, column].set_title(name, loc="left", fontsize=10, parse_math=False)
         grid[-1, column].set_xlabel("training step")
         grid[-1, column].xaxis.set_major_locator(MaxNLocator(5, integer=True))
     for axes, panel, values in zip(grid[:, 0], shown, drawn, strict=True):
         _value_axis(axes, panel, values)
     figure.align_ylabels()
     if title:
-        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold")
+        figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", parse_math=False)
     return save(figure, path)
 
 

@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 from framecast import compare
@@ -119,8 +120,9 @@ def _read(folder: Path, label: str) -> Run:
             run.notes.append(f"An evaluation is left out. {error}")
     if not run.results and "still going" not in run.state:
         own = folder / "store"  # of the course's runs
-        data, split = run.config.get("data", own if own.is_dir() else "STORE"), "val"
-        run.notes.append(f"Not scored yet. To score it: framecast evaluate {folder} --data {data} --split {split}")
+        data = run.config.get("data", own if own.is_dir() else "STORE")
+        command = f"framecast evaluate {quote(str(folder))} --data {quote(str(data))} --split val"
+        run.notes.append(f"Not scored yet. To score it: {command}")
     elif run.results and not any(result.data.get("films") for result in run.results):
         run.notes.append(
             "Scored before framecast kept films, so there are none to play. Score the run again to have them."

@@ -123,7 +123,7 @@ def contact_sheet(
         upper = grid[row * len(heights), column]
         _picture(upper, frame)
         if titles is not None:
-            upper.set_title(titles[index], fontsize=size, pad=3)
+            upper.set_title(titles[index], fontsize=size, pad=3, parse_math=False)
         if bars is not None:
             _bars(grid[row * 2 + 1, column], bars[index], labelled=column == 0)
     if bars is not None:

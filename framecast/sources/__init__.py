@@ -93,7 +93,7 @@ def files_in(root: str | Path, pattern: str) -> list[Path]:
         return [root]
     if not root.is_dir():
         raise FileNotFoundError(f"{root} does not exist. Give the folder that holds the {pattern} files.")
-    found = sorted(root.glob(pattern))
+    found = sorted(path for path in root.iterdir() if fnmatch(path.name.lower(), pattern))
     if not found:
         raise FileNotFoundError(f"{root} holds no {pattern} file. Give the folder that holds them.")
     return found
@@ -114,10 +114,10 @@ def split_of(names: list[str], val: str | None, test: str | None) -> dict[str, l
     def matching(option: str, patterns: str | None) -> list[str]:
         wanted = [p.strip() for p in (patterns or "").split(",") if p.strip()]
         for pattern in wanted:
-            if not any(fnmatch(name, pattern) for name in names):
+            if not any(name == pattern or fnmatch(name, pattern) for name in names):
                 shown = ", ".join(names[:4]) + (", ..." if len(names) > 4 else "")
                 raise ValueError(f"--{option} {pattern!r} matches none of the {len(names)} episodes ({shown}).")
-        return [n for n in names if any(fnmatch(n, p) for p in wanted)]
+        return [n for n in names if any(n == p or fnmatch(n, p) for p in wanted)]
 
     tests = matching("test", test)
     vals = [n for n in matching("val", val) if n not in tests]

@@ -13,6 +13,7 @@ from framecast.values import Condition, Episode, Spec, size_of
 
 ONE_SIZE = ": all frames and labels of a split have one size. Resize it, or take it out with its partner."
 CHUNK = 256  # frames a part: so that a pool of processes shares one long episode
+OTHERS = (".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff")  # pictures that are not read
 LAYOUT = """
     ROOT/train/train_img/*.png     ROOT/train/train_label/*.png     frame i and label i have the same file name
     ROOT/val/val_img/*.png         ROOT/val/val_label/*.png         several clips: train_img/0/*.png, 1, ..., and so on
@@ -126,6 +127,9 @@ def _pictures_in(folder: Path) -> list[Path]:
         raise FileNotFoundError(f"The folder {folder} is missing. The layout expected:{LAYOUT}")
     advice = "A sequence has no gaps: add the missing picture, or renumber frames and labels alike."
     paths = numbered(folder, (".png",), advice)
+    others = sorted(p.name for p in folder.iterdir() if p.suffix.lower() in OTHERS and not p.name.startswith("."))
+    if paths and others:
+        raise ValueError(f"{folder} holds {others[0]} beside .png files; only those are read. Convert or move it.")
     if not paths:
         raise FileNotFoundError(f"The folder {folder} holds no .png file. The layout expected:{LAYOUT}")
     return paths
@@ -152,7 +156,7 @@ def _sequences(images: Path, labels: Path) -> list[str]:
         raise FileNotFoundError(
             f"{has / name} has no partner {lacks / name}. Every sequence needs both: add it or remove the other."
         )
-    return sorted(framed, key=int)
+    return sorted(framed, key=lambda name: (int(name), name))
 
 
 def _folders(folder: Path) -> set[str]:

@@ -141,6 +141,8 @@ def write(
         raise ValueError("Nothing to draw: give --train, --val or --test above 0.")
     advice = "Give a new folder, or remove this one first."
     check_free(root, advice)
+    if root.is_symlink() or root.is_mount() or root == Path.cwd():  # it is made beside its place and moved there
+        raise FileExistsError(f"{root} cannot be replaced: it is a link, a mounted disk or where you are. {advice}")
     source = Dancer(train, val, test, seed, size)
     jobs = [(split, part) for split in SPLITS for part in source.parts(split)]
     with replacing(root) as drawn:

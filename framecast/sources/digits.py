@@ -54,7 +54,7 @@ class Digits(Source):
         at_least(train=(train, 0), val=(val, 0), test=(test, 0), steps=(steps, 2), seed=(seed, 0))
         at_least(size=(size, SIDE + 1), digits=(digits, 1))
         self.counts = {"train": train, "val": val, "test": test}
-        self.steps, self.seed, self.size, self.digits = steps, seed, size, digits
+        self.root, self.steps, self.seed, self.size, self.digits = root, steps, seed, size, digits
         self.pictures, self.origin = _mnist(Path(root)) if root is not None else _bundled()
 
     def spec(self) -> Spec:
@@ -66,11 +66,12 @@ class Digits(Source):
 
     def parts(self, split: str) -> list[Part]:
         names = (f"{number:05d}" for number in range(self.counts.get(split, 0)))
-        return [Part(name, 0, self.steps, self.steps, (split, n)) for n, name in enumerate(names)]
+        # With the folder: an interrupted pack begins anew where its files have changed.
+        return [Part(name, 0, self.steps, self.steps, (self.root, split, n)) for n, name in enumerate(names)]
 
     def read(self, part: Part) -> Episode:
         """Frames uint8 (T, size, size, 1)."""
-        split, number = part.where
+        _, split, number = part.where
         rng = np.random.default_rng([self.seed, SPLITS.index(split), number])
         pictures = self.pictures[split]
         frames = np.zeros((self.steps, self.size, self.size), np.uint16)

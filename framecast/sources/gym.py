@@ -99,7 +99,7 @@ class Gym(Source):
         """
         env = self._start()
         try:
-            observation, _ = env.reset(seed=0)
+            observation, _ = self._reset(env, 0)
             self._frame(env, observation)
             sizes = {"action": _numbers(env.action_space, self.env), "position": 2}
             count = sum(sizes[key] for key in self.conditions)
@@ -149,7 +149,7 @@ class Gym(Source):
         reset_seed, drive_seed = np.random.SeedSequence([self.seed, number]).generate_state(2)
         env, length, ended, frames, rows = self._start(), 0, False, [], []
         try:
-            observation, info = env.reset(seed=int(reset_seed) >> 1)  # some environments take 31 bits
+            observation, info = self._reset(env, int(reset_seed) >> 1)  # some environments take 31 bits
             act = self._driver(env, np.random.default_rng(drive_seed), info)
             while True:
                 action = act(info)
@@ -231,12 +231,20 @@ class Gym(Source):
                 env = gymnasium.make(self.env, render_mode="rgb_array", disable_env_checker=True, **own)
         except (gymnasium.error.Error, ImportError) as error:
             raise ValueError(f"{self.env} does not start: {error}") from None
+        except Exception as error:  # whatever an environment of a user's own does
+            raise ValueError(f"{self.env} does not start ({type(error).__name__}: {error}).") from error
         self._rate = env.metadata.get("render_fps")
         if "rgb_array" not in env.metadata.get("render_modes", ()):
             env.close()
             modes = ", ".join(map(str, env.metadata.get("render_modes", ()))) or "nothing"
             raise ValueError(f"{self.env} does not render rgb_array (it renders {modes}): it cannot be filmed.")
         return env
+
+    def _reset(self, env: Any, seed: int) -> Any:
+        try:
+            return env.reset(seed=seed)
+        except Exception as error:  # likewise
+            raise ValueError(f"{self.env} fails in reset(seed={seed}) ({type(error).__name__}: {error}).") from error
 
     def _find(self, gymnasium: Any) -> None:
         """Imports what holds the environment; raises ValueError where there is none of that name."""
@@ -261,11 +269,14 @@ def _library(module: str, package: str) -> Any:
     try:
         return importlib.import_module(module)
     except ModuleNotFoundError as error:
-        raise ValueError(f"{error.name} is not installed. Install it with: pip install {package}") from None
+        named = package if package != module else error.name  # a user's module may lack another
+        raise ValueError(f"{error.name} is not installed. Install it with: pip install {named}") from None
     except ImportError as error:  # OpenCV without the system's libraries
         raise ValueError(
             f"{module} does not load ({error}). If libGL is what it misses: apt-get install libgl1 libglib2.0-0"
         ) from None
+    except Exception as error:  # a module of a user's own
+        raise ValueError(f"{module} does not load ({type(error).__name__}: {error}).") from error
 
 
 def _numbers(space: Any, name: str) -> int:

@@ -104,7 +104,7 @@ def _length(path: Path, count: str) -> int:
     if count == "decoded":
         return len(_decode(path))
     try:
-        with av.open(str(path)) as film:
+        with av.open(str(path.absolute()), metadata_errors="replace") as film:
             length = film.streams.video[0].frames
     except (FFmpegError, IndexError) as error:
         raise _unreadable(path, error) from None
@@ -119,12 +119,14 @@ def _decode(path: Path) -> np.ndarray:
     from av.error import FFmpegError
 
     try:
-        with av.open(str(path)) as film:
+        with av.open(str(path.absolute()), metadata_errors="replace") as film:
             frames = [frame.to_ndarray(format="gray") for frame in film.decode(video=0)]
     except (FFmpegError, IndexError) as error:
         raise _unreadable(path, error) from None
     if not frames:
         raise ValueError(f"{path} holds no frame that can be decoded. Copy it again, or take it out.")
+    if len({frame.shape for frame in frames}) > 1:
+        raise ValueError(f"{path} has frames of several sizes. Convert it to one, or take it out.")
     return np.stack(frames)[..., None]
 
 

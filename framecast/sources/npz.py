@@ -15,7 +15,7 @@ from framecast.values import Condition, Episode, Spec, size_of
 
 AXES = ("THWC", "TCHW", "THW")
 Header = tuple[tuple[int, ...], np.dtype]
-BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError)
+BROKEN = (zipfile.BadZipFile, zlib.error, EOFError, OSError, ValueError, RuntimeError)  # the last: encrypted
 
 
 class Npz(Source):
@@ -49,7 +49,11 @@ class Npz(Source):
         test: str | None = None,
         fps: float = 30.0,
     ) -> None:
-        self.files = {path.stem: path for path in files_in(root, "*.npz")}
+        found = files_in(root, "*.npz")
+        self.files = {path.stem: path for path in found}
+        if len(self.files) < len(found):
+            twice = next(path for path in found if self.files[path.stem] != path)
+            raise ValueError(f"{twice} and {self.files[twice.stem].name} are one episode by name. Rename one.")
         self.frames, self.axes, self.val, self.test = frames, axes.upper(), val, test
         self.conditions = [] if condition == "none" else [key.strip() for key in condition.split(",") if key.strip()]
         self.size, self.channels, self.fps = size_of(size), _range(channels), rate_of(fps)

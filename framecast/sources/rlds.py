@@ -133,7 +133,11 @@ class Rlds(Source):
         return value.startswith(MAGIC)
 
     def _camera(self, wanted: str | None, where: str, fields: Fields) -> str:
-        found = [key for key in self.cameras if wanted in (None, key, key.rsplit("/", 1)[-1])]
+        found = [key for key in self.cameras if wanted in (None, key)]
+        found = found or [key for key in self.cameras if wanted == key.rsplit("/", 1)[-1]]
+        if wanted is not None and len(found) > 1:
+            names = ", ".join(found)
+            raise ValueError(f"{where} has several cameras {wanted!r}. Give one in full with --camera: {names}.")
         if found:
             return found[0]
         what = "no camera" if wanted is None else f"no camera {wanted!r}"

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
+from shlex import quote
 from typing import Any
 
 import torch
@@ -48,7 +49,7 @@ class Keeper(Callback):
     def __init__(self, folder: Path, every_seconds: float = 60.0, hint: str | None = None) -> None:
         self.folder, self.every = folder, every_seconds
         self.last = folder / "checkpoints" / "last.ckpt"
-        self.hint = hint or f"framecast train --resume {folder}"
+        self.hint = hint or f"framecast train --resume {quote(str(folder))}"
         self.interrupted = False
         self._saved = 0.0
         self._before: dict[str, Any] = {}

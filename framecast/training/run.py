@@ -104,7 +104,7 @@ def fit(
     torch.manual_seed(settings.seed)  # the weights' beginning
     module = untrained(store.spec, model, config, settings, len(batches))
     if not any(p.requires_grad for p in module.model.parameters()):
-        raise ValueError(f"The model {model} has nothing to learn; use it with `framecast evaluate --model {model}`.")
+        raise ValueError(f"The model {model} has nothing to learn: `framecast evaluate` shows it beside any run.")
     if resolved is not None:  # only now, so that what is refused leaves no folder
         prepare(out, resolved)
     out.mkdir(parents=True, exist_ok=True)
