@@ -26,7 +26,7 @@ def export(
     form: str,
     out: str | Path,
     splits: list[str] | None = None,
-    camera: str = "aux1",
+    camera: str | None = None,
     action: str | None = None,
     position: str | None = None,
     progress: Callable[[int, int], None] | None = None,
@@ -38,7 +38,7 @@ def export(
         form: one of FORMS.
         out: the folder to make.
         splits: which are written; all if not given.
-        camera: bair-tfrecord: the name under which frames are written.
+        camera: bair-tfrecord: the name under which frames are written; None: aux1.
         action, position: bair: which columns of the condition they are, first:stop; needed where its names do not say.
         progress: called with the frames done and the frames in all.
 
@@ -53,7 +53,11 @@ def export(
     if form not in FORMS:
         raise ValueError(f"There is no form {form!r}. There are: {', '.join(FORMS)}.")
     check_absent(out)
-    camera = camera.removeprefix("image_")
+    asked = {"camera": camera, "action": action, "position": position}
+    unused = {"dance": ("camera", "action", "position"), "bair-png": ("camera",)}.get(form, ())
+    if passed := [name for name in unused if asked[name]]:
+        raise ValueError(f"{form} has no --{passed[0]}. Leave it out, or choose another form.")
+    camera = (camera or "aux1").removeprefix("image_")
     if not re.fullmatch(r"\w+", camera):
         raise ValueError(f"--camera {camera!r} is no name that is read again: letters, digits and _ only, as in aux1.")
     entries = {split: store.entries_of(split) for split in splits or [s for s, e in store.entries.items() if e]}

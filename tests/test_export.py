@@ -216,6 +216,8 @@ def test_what_a_form_cannot_hold_is_refused(write_store: WriteStore, tmp_path: P
     refused(short, "bair-tfrecord", out, "test, episode 'e0' has 2 frames and 5 rows")
     five = robot(write_store, tmp_path / "five", Condition("vector", 5, ("action",)))
     refused(five, "bair-tfrecord", out, r"vector of 5 numbers \(action\); .*actions of 4")
+    refused(robots, "bair-png", out, "bair-png has no --camera. Leave it out", camera="main")
+    refused(dances, "dance", out, "dance has no --action. Leave it out", action="0:4")
     refused(robots, "bair-tfrecord", out, "--camera 'front-left' is no name that is read again", camera="front-left")
 
 

@@ -19,7 +19,7 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--as", choices=list(export.FORMS), required=True, help="the form of the files")
     parser.add_argument("--out", type=str, required=True, help="the folder to make; must not exist yet")
     parser.add_argument("--split", type=str, default=None, help="train, val, test, several by commas (default: all)")
-    parser.add_argument("--camera", type=str, default="aux1", help="bair-tfrecord: the frames' name (default: aux1)")
+    parser.add_argument("--camera", type=str, default=None, help="bair-tfrecord: the frames' name (default: aux1)")
     parser.add_argument("--action", type=str, default=None, help="bair: the condition's columns of the action, as 0:4")
     parser.add_argument("--position", type=str, default=None, help="bair: those of the gripper's position, as 4:7")
     options = parser.parse(arguments)
