@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
-import os
 import shutil
 import statistics
 import sys
@@ -47,6 +46,7 @@ from framecast.store import Store
 from framecast.training.muon import Muon
 from framecast.training.run import provenance
 from framecast.values import tensor
+from framecast.workers import cores
 
 SIDE, CONTEXT, SEQUENCE = 64, 2, 30  # pixels; given frames; frames of a sequence, and of a generated film
 CLIPS, LENGTH = 8, 12
@@ -190,11 +190,6 @@ def packing(folder: Path, sequences: int) -> float:
     seconds = float(output_of([sys.executable, "-c", code, str(folder / "bair"), str(folder / "packed")]))
     shutil.rmtree(folder / "packed")
     return sequences * SEQUENCE / seconds
-
-
-def cores() -> int:
-    """Those that a pack may use here."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 if __name__ == "__main__":

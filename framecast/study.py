@@ -22,6 +22,7 @@ from typing import Any
 import yaml
 
 from framecast.atomic import held, write_text
+from framecast.workers import cores
 
 KEYS = {
     "data": "the packed store, or a source with its options",
@@ -131,7 +132,7 @@ def carry_out(
     """
     waiting = [run for run in runs if not run.results(split).is_file()]
     done, failed = len(runs) - len(waiting), []
-    threads = threads or max(1, (os.cpu_count() or 1) // workers)
+    threads = threads or max(1, cores() // workers)
     if progress:
         progress(done, len(runs))
     running: set[subprocess.Popen[bytes]] = set()

@@ -97,6 +97,15 @@ def test_several_clips_lie_in_folders(dance: Path):
         source.parts("val")
 
 
+def test_clips_of_one_number_keep_their_order(dance: Path):
+    shutil.rmtree(dance / "train")
+    names = ("7", "007", "07", "0007")
+    for name in names:
+        for kind in ("img", "label"):
+            pictures(dance / f"train/train_{kind}/{name}", ["0.png"])
+    assert [part.episode for part in Dance(str(dance)).parts("train")] == sorted(names)
+
+
 def test_folders_of_other_programs_are_no_clips(dance: Path):
     (dance / "train/train_img/@eaDir").mkdir()
     assert [part.episode for part in Dance(str(dance)).parts("train")] == ["train"]

@@ -157,6 +157,16 @@ def test_write(tmp_path: Path) -> None:
         write(root, train=1, val=1, test=0)
 
 
+def test_where_one_stands_is_not_replaced(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    (tmp_path / "link").symlink_to(tmp_path / "here")
+    for root in (".", tmp_path / "link"):
+        with pytest.raises(FileExistsError, match="cannot be replaced"):
+            write(root, train=1, val=0, test=0, workers=1)
+    assert (tmp_path / "link").is_symlink()
+
+
 def test_an_interrupted_write_leaves_nothing(tmp_path: Path) -> None:
     def stop(count: int) -> None:
         raise KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import os
 import re
 import struct
 import sys
@@ -13,6 +14,7 @@ import av
 import numpy as np
 import pytest
 
+from framecast.journal import stamp
 from framecast.sources.digits import FASTEST, SIDE, Digits, flight, read_idx
 from framecast.sources.kth import ACTIONS, Kth
 
@@ -154,6 +156,14 @@ def test_faults_of_digits(tmp_path: Path) -> None:
             Digits(**{name: value})  # type: ignore[arg-type]
 
 
+def test_digits_are_stamped_by_their_files(tmp_path: Path) -> None:
+    """So that a pack that was broken off does not go on with other ones."""
+    where = Digits(root=write_idx(tmp_path), train=1).parts("train")[0].where
+    before = stamp(where)
+    os.utime(tmp_path / TRAIN, (1, 1))
+    assert stamp(where) != before
+
+
 # ---------------------------------------------------------------- KTH
 
 
@@ -257,6 +267,36 @@ def test_kth_faults(tmp_path: Path) -> None:
     (tmp_path / "running").rmdir()
     with pytest.raises(FileNotFoundError, match="has no folder running. KTH's films lie in six: boxing"):
         Kth(root)
+
+
+def test_kth_film_of_several_sizes(tmp_path: Path) -> None:
+    root = write_kth(tmp_path)
+    path, packets = tmp_path / "boxing/person01_boxing_d1_uncomp.avi", []
+    for side in (16, 32):
+        with av.open(str(tmp_path / "part.avi"), "w") as film:
+            stream: Any = film.add_stream("mjpeg", rate=25)
+            stream.height, stream.width, stream.pix_fmt = side, side, "yuvj420p"
+            picture = av.VideoFrame.from_ndarray(np.zeros((side, side), np.uint8), format="gray")
+            packets += [bytes(packet) for packet in [*stream.encode(picture), *stream.encode()]]
+    with av.open(str(path), "w") as film:
+        stream = film.add_stream("mjpeg", rate=25)
+        stream.height, stream.width, stream.pix_fmt = 16, 16, "yuvj420p"
+        for number, data in enumerate(packets):
+            packet = av.Packet(data)
+            packet.stream, packet.pts, packet.dts = stream, number, number
+            film.mux(packet)
+    source = Kth(root)
+    part = next(p for p in source.parts("train") if "person01_boxing" in p.episode)
+    with pytest.raises(ValueError, match=r"person01_boxing_d1_uncomp\.avi has frames of several sizes"):
+        source.read(part)
+
+
+def test_kth_in_a_folder_whose_name_has_a_colon(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """FFmpeg takes what stands before it for a protocol."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "10:00").mkdir()
+    write_kth(tmp_path / "10:00")
+    assert len(Kth("10:00").parts("train")) == 6
 
 
 def test_kth_film_that_is_cut_off(tmp_path: Path) -> None:

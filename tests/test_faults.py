@@ -39,6 +39,7 @@ FAULTS = {
     "evaluate {run} --data {dances} --horizon 0": (2, "--horizon must be 1 or more"),
     "drift {run} --data {dances} --seed -1": (2, "--seed must be 0 or more"),
     "demo --out x --horizon 1000": (2, "--horizon is 1 to 629"),
+    "demo --out x --size 8x8": (2, "--size 8x8: sides of 11 pixels or more"),
     "demo --out x --minutes 0": (2, "--minutes must be above 0"),
     "predict {run} --frames a.png --episode 7 --out f.gif": (2, "--episode is of a store"),
     "report {run} --out {run}": (2, "--out is a file such as report.html"),

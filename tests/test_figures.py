@@ -132,6 +132,11 @@ def test_training_figure_from_rows_columns_and_file(tmp_path: Path) -> None:
     assert pictures[0].read_bytes() == pictures[1].read_bytes() == pictures[2].read_bytes()
 
 
+def test_titles_with_dollars_are_no_formulas(tmp_path: Path) -> None:
+    assert settings_figure(tmp_path / "runs.png", {"b$5_$6": log(), "b$_$": log()}, "a$_$").is_file()
+    assert psnr_figure(tmp_path / "psnr.png", {"a": np.ones(5)}, "a$_$", 30.0).is_file()
+
+
 def test_training_figure_skips_what_was_not_logged(tmp_path: Path) -> None:
     few = [
         {"step": row["step"], "train/total": -float(str(row["train/total"]))} for row in log(30) if row["train/total"]

@@ -58,6 +58,15 @@ def test_names_with_dollars_are_no_formulas(tmp_path: Path) -> None:
     assert (tmp_path / "sheet.png").stat().st_size
 
 
+def test_the_sheet_of_where_one_stands_lies_beside_it(
+    store: Store, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(info, "sheet", lambda store, path: path)
+    monkeypatch.chdir(store.root)
+    assert cli.main(["info", "."]) == 0
+    assert f"Contact sheet: {store.root.resolve()}.png" in capsys.readouterr().out
+
+
 def test_the_sheet_draws_numbers_by_their_mean_and_spread(packed: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sheets, "contact_sheet", lambda path, frames, shown, titles: drawn.append(shown))
     drawn, store = list[np.ndarray](), Store(packed / "store")

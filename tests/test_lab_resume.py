@@ -146,6 +146,12 @@ def test_going_on_with_other_flags_says_which_and_keeps_both(
     assert record.read(tmp_path)["lr"] == 0.0005
 
 
+def test_what_is_typed_is_what_is_not_usual(tmp_path: Path) -> None:
+    given = options("--DR", "my dance", "--save_root", "o", "--frame_H", "16", "--num_epoch", "3")
+    assert record.typed(given, ("DR", "frame_H", "frame_W")) == ["--DR", "my dance", "--frame_H", "16"]
+    assert "'my dance'" in record.command(given, tmp_path) and "--num_epoch 3" in record.command(given, tmp_path)
+
+
 def test_the_run_s_own_last_checkpoint(trained: Path, tmp_path: Path) -> None:
     last = trained / "checkpoints" / "last.ckpt"
     given = options("--DR", record.read(trained)["DR"], *SMALL, *SHORT, *FAST, "--per_save", "1")

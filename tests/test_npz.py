@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import re
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,13 @@ def test_npz_damaged_files(tmp_path: Path):
     source = Npz(str(path))
     with pytest.raises(ValueError, match="one.npz, array 'frames' is damaged.*Copy"):
         source.read(source.parts("train")[0])
+    whole = bytearray(save(path, frames=noise(4, 8, 8, 3), action=vectors(4, 2)).read_bytes())
+    for head, flags in ((b"PK\3\4", 6), (b"PK\1\2", 8)):  # each file's own header, and the archive's list
+        for at in (m.start() for m in re.finditer(re.escape(head), bytes(whole))):
+            whole[at + flags] |= 1
+    path.write_bytes(whole)
+    with pytest.raises(ValueError, match="one.npz.*is encrypted"):
+        Npz(str(path)).parts("train")
     np.savez(path, frames=np.array([{}], object))
     with pytest.raises(ValueError, match="one.npz, array 'frames'"):
         Npz(str(path), condition="none").spec()
@@ -137,3 +145,11 @@ def test_npz_damaged_files(tmp_path: Path):
     empty.mkdir()
     with pytest.raises(FileNotFoundError, match="holds no .*npz file"):
         Npz(str(empty))
+
+
+def test_npz_of_one_name_are_refused(tmp_path: Path):
+    for name in ("a.npz", "a.NPZ"):
+        with open(tmp_path / name, "wb") as file:
+            np.savez(file, frames=noise(4, 8, 8, 3), action=vectors(4, 2))
+    with pytest.raises(ValueError, match="are one episode by name. Rename one"):
+        Npz(str(tmp_path))

@@ -99,6 +99,7 @@ class TestProtocol:
             ({"horizon": 0}, "has horizon 0"),
             ({"samples": 0}, "has samples 0"),
             ({"size": "64"}, "has size '64'; it is written so: 64x64"),
+            ({"trained": "2 to 10"}, "has trained '2 to 10'; it is written so: 2 -> 10"),
         ],
     )
     def test_rules_that_no_score_is_made_by_are_refused(self, rules: dict[str, Any], words: str) -> None:

@@ -82,11 +82,15 @@ class Lost(Tiny):
     def reset(self, **_):
         raise RuntimeError("no simulator")
 
+class Shut(Tiny):
+    def __init__(self, render_mode=None):
+        raise RuntimeError("no licence")
+
 class Stuck(Tiny):
     def step(self, action):
         raise RuntimeError("a joint broke")
 
-for kind in (Tiny, Keys, Whole, Blind, Vague, Many, Endless, Glless, Lost, Stuck):
+for kind in (Tiny, Keys, Whole, Blind, Vague, Many, Endless, Glless, Lost, Shut, Stuck):
     gymnasium.register(f"{kind.__name__}-v0", entry_point=kind, max_episode_steps=5)
 gymnasium.register("Short-v0", entry_point=Tiny, kwargs={"ends": True})
 gymnasium.register("Moody-v0", entry_point=Tiny, kwargs={"moody": True})
@@ -98,6 +102,8 @@ def tiny(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """A module of environments that worker processes find too: they get this path."""
     folder = tmp_path_factory.mktemp("environments")
     (folder / "tiny_env.py").write_text(TINY)
+    (folder / "broken_env.py").write_text("raise ValueError('half written')")
+    (folder / "lacking_env.py").write_text("import no_such_library")
     sys.path.insert(0, str(folder))
     yield
     sys.path.remove(str(folder))
@@ -224,6 +230,9 @@ def test_workers_record_the_same(tmp_path: Path) -> None:
         ({"env": "tiny_env:Vague-v0"}, r"Vague-v0 renders list; a frame must be uint8"),
         ({"env": "tiny_env:Many-v0"}, r"takes actions of MultiBinary\(3\); only Box and Discrete"),
         ({"env": "tiny_env:Endless-v0"}, "takes actions of Box.*without bounds"),
+        ({"env": "tiny_env:Shut-v0"}, r"Shut-v0 does not start \(RuntimeError: no licence\)"),
+        ({"env": "broken_env:Tiny-v0"}, r"broken_env does not load \(ValueError: half written\)"),
+        ({"env": "lacking_env:Tiny-v0"}, "no_such_library is not installed. .*pip install no_such_library"),
         ({"env": "tiny_env:Glless-v0"}, r"Glless-v0 does not render \(RuntimeError: no GL here\). .*MUJOCO_GL"),
     ],
 )

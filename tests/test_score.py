@@ -88,7 +88,7 @@ def test_the_command(tmp_path: Path, films: np.ndarray, capsys: pytest.CaptureFi
     guess[:, 1:] = guess[:, 1:] // 2
     write_submission(drawn, guess)
     write_submission(truth, films)
-    for name in ("out.json", "out.csv"):
+    for name in ("out.json", "out.csv", "s.json", "truth.json"):  # the last two beside what is read, not over it
         assert main(["score", drawn, "--truth", truth, *SIZES, "--out", str(tmp_path / name)]) == 0
     said = capsys.readouterr().out
     assert "2 sequences of 5 frames (3 x 12 x 16), no fault" in said

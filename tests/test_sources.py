@@ -47,6 +47,7 @@ def test_split_patterns():
     assert len(split["val"]) == 10 and "task_3" in split["val"] and "task_13" not in split["val"]
     with pytest.raises(ValueError, match="--val 'x.' matches none of the 20 episodes"):
         split_of(names, "x*", None)
+    assert split_of(["a[1]", "b", "c"], "a[1]", None)["val"] == ["a[1]"]
     with pytest.raises(ValueError, match="nothing is left to train on"):
         split_of(names, None, "*")
     with pytest.raises(ValueError, match="nothing is left for val"):

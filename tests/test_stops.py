@@ -87,6 +87,21 @@ def test_films_do_not_stand_beside_the_numbers_of_an_older_evaluation(
     assert not (tmp_path / "run/evaluation-val/results.json").exists()
 
 
+def test_a_run_that_is_only_read_is_scored_all_the_same(
+    dances: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fit(dances, "anchor", tmp_path / "run", settings(steps=1))
+
+    def refused(run: Path) -> None:
+        raise OSError(30, "Read-only file system", str(run))
+
+    monkeypatch.setattr("framecast.report.run.training_figures", refused)
+    assert cli.main(["evaluate", str(tmp_path / "run"), "--data", str(dances.root), "--out", str(tmp_path / "o")]) == 0
+    said = capsys.readouterr()
+    assert "training.png is not drawn anew (Read-only file system)" in said.err
+    assert "copy first frame" in said.out
+
+
 def test_nan_stops_names_the_step_and_keeps_the_batch(dances: Store, tmp_path: Path) -> None:
     class Poison(Callback):
         def on_train_batch_start(self, trainer: Any, module: Any, *_: Any) -> None:

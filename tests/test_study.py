@@ -125,11 +125,13 @@ class TestCarryingOut:
         (runs[2].out / "samples").mkdir(parents=True)  # broken off before its first checkpoint
         runs[3].trained.touch()
         runs[3].out.mkdir()
+        runs[1].trained.touch()  # and its folder was removed since
         study.carry_out(runs, "val")
         assert ("none-0", "train", "--resume") in said
         assert ("ramp-0", "train", "--config") in said
         assert not (runs[2].out / "samples").exists()
         assert [what for name, what, _ in said if name == "ramp-1"] == ["evaluate"]
+        assert ("none-1", "train", "--config") in said
 
     def test_what_another_study_still_trains_is_left_to_it(self, said: list[tuple[str, ...]], tmp_path: Path) -> None:
         runs, words = study.plan(grid(), tmp_path), list[str]()

@@ -197,8 +197,10 @@ def test_settings_that_cannot_be(changes: dict[str, Any], words: str) -> None:
         run.check(settings(**changes), "anchor")
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without a GPU")
-def test_a_device_that_is_not_there_is_said_before_a_folder_is_made(dances: Store, tmp_path: Path) -> None:
+def test_a_device_that_is_not_there_is_said_before_a_folder_is_made(
+    dances: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
     command = ["train", "--data", str(dances.root), "--steps", "1", "--out", str(tmp_path / "run")]
     assert cli.main([*command, "--device", "cuda"]) == 1
     assert not (tmp_path / "run").exists()

@@ -32,6 +32,7 @@ class Parser(ArgumentParser):
         )
         self.example = example
         self.where = ""  # what is read did not stand in the command line
+        self.typed: set[str] = set()  # the options that stood there
 
     def parse(self, arguments: list[str]) -> Any:
         """The values of the options; leaves with status 2 and one clear line where something is wrong."""
@@ -39,6 +40,7 @@ class Parser(ArgumentParser):
             re.sub(r"(?<=\w)-(?=\w)", "_", a.split("=")[0]) + a[len(a.split("=")[0]) :] if a.startswith("--") else a
             for a in arguments
         ]
+        self.typed = {a.split("=")[0] for a in spelt if a.startswith("--")}
         return self.parse_args(spelt)
 
     def error(self, message: str, ex: Exception | None = None) -> NoReturn:  # type: ignore[override]

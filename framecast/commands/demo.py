@@ -23,8 +23,15 @@ def run(arguments: list[str]) -> int:
     parser.add_argument("--size", type=str, default="32x64", help="HEIGHTxWIDTH of the frames (default: 32x64)")
     parser.add_argument("--compare", action="store_true", help="also train pose_cvae, the course's model, for as long")
     options = parser.parse(arguments)
-    if not 1 <= options.horizon <= 629:
-        parser.error(f"--horizon is 1 to 629, the frames of the dance after the given one, not {options.horizon}")
+    from framecast.metrics.frame import SSIM_WINDOW
+    from framecast.sources.dancer import TEST_FRAMES
+    from framecast.values import size_of
+
+    if not 1 <= options.horizon < TEST_FRAMES:
+        most = TEST_FRAMES - 1
+        parser.error(f"--horizon is 1 to {most}, the frames of the dance after the given one, not {options.horizon}")
+    if min(size_of(options.size) or (0, 0)) < SSIM_WINDOW:
+        parser.error(f"--size {options.size}: sides of {SSIM_WINDOW} pixels or more, which SSIM's window needs")
     if not options.minutes > 0:
         parser.error(f"--minutes must be above 0, not {options.minutes:g}")
     out = Path(options.out)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -34,12 +34,11 @@ def run(arguments: list[str]) -> int:
     options = parser.parse(arguments)
     if options.protocol:
         named = find(options.protocol)
-        said = [a.split("=")[0] for a in arguments]
         for name in ("context", "horizon", "samples"):
-            if f"--{name}" in said and options[name] != getattr(named, name):
+            if f"--{name}" in parser.typed and options[name] != getattr(named, name):
                 parser.error(f"--protocol {named.name} says --{name} {getattr(named, name)}; leave --{name} out")
             options[name] = getattr(named, name)
-        options["split"] = options.split if "--split" in said else named.split
+        options["split"] = options.split if "--split" in parser.typed else named.split
     check_least(parser, options, context=1, horizon=1, samples=1, episodes=1, seed=0)
     evaluate(options)
     return 0
@@ -96,14 +95,19 @@ def evaluate(options: Any) -> None:
         kept["diagnosis"] = {who: asdict(found) for who, found in diagnoses.items()}
     if distances:
         kept["fvd"] = asdict(distances)
-    (out / "results.json").unlink(missing_ok=True)  # an older one, whose films are replaced now
     kept["films"] = keep(result, out)
-    write_json(out / "results.json", record(result, kept))
+    try:
+        write_json(out / "results.json", record(result, kept))
+    except BaseException:
+        (out / "results.json").unlink(missing_ok=True)  # an older one, whose films are replaced
+        raise
     files = draw(result, out, store.spec.fps)
     for run in map(Path, options.run):
-        with suppress(OSError):  # a run of somebody else's, which is only read
+        try:
             if run.is_dir():
                 training_figures(run)
+        except OSError as error:  # a run of somebody else's, which is only read
+            print(f"{run}: training.png is not drawn anew ({error.strerror}).", file=sys.stderr)
     print(f"{options.split} of {store.root}: {_scored(result, store, options)}")
     print(f"protocol {protocol.name} ({protocol.hash()})")
     show(result)

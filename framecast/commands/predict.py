@@ -62,10 +62,9 @@ def run(arguments: list[str]) -> int:
         parser.error("give --data STORE, or --frames with your own pictures")
     if options.data is not None and (options.frames or options.conditions):
         parser.error("frames and conditions come from --data, or from --frames and --conditions: give one or the other")
-    said = [a.split("=")[0] for a in arguments]
-    for name in ("--context", "--split", "--episode") if options.data is None else ():
-        if name in said:
-            parser.error(f"{name} is of a store; with --frames all pictures given are given frames: leave {name} out")
+    if options.data is None and (of_store := sorted(parser.typed & {"--context", "--split", "--episode"})):
+        name = of_store[0]
+        parser.error(f"{name} is of a store; with --frames all pictures given are given frames: leave {name} out")
     if options.mean and options.samples > 1:
         parser.error(f"--mean draws one future, the likeliest: leave --samples {options.samples} out, or --mean")
     predict(options)

@@ -35,10 +35,10 @@ def run(arguments: list[str]) -> int:
         parser.error(f"--out is a {' or '.join(allowed)} file, not {options.out}")
     if options.board and options.out and Path(options.board).resolve() in Path(options.out).resolve().parents:
         parser.error(f"--out {options.out} lies among the hand-ins, and would be taken for one; put it elsewhere")
-    read = {Path(path).resolve() for path in (options.submission, options.truth) if path}
-    for path in [Path(options.out), Path(options.out).with_suffix(".csv")] if options.out else []:
-        if path.resolve() in read:
-            parser.error(f"--out {options.out} would replace {path}, which is read; give another name")
+    if options.out:
+        written = Path(options.out) if options.board is None else Path(options.out).with_suffix(".csv")
+        if written.resolve() in {Path(path).resolve() for path in (options.submission, options.truth) if path}:
+            parser.error(f"--out {options.out} would replace {written}, which is read; give another name")
     (score if options.board is None else board)(options)
     return 0
 

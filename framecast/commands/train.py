@@ -193,8 +193,8 @@ def _fit(
     from framecast.training import run as training
 
     print(training.describe(settings, store.spec.values, models.has_latent(model, config)))
-    validate = None
-    if store.entries.get("val") and store.long_enough("val", settings.context + 1):
+    validate, val = None, store.entries.get("val")
+    if val and store.long_enough("val", settings.context + 1):
         if min(store.spec.height, store.spec.width) < SSIM_WINDOW:
             raise ValueError(
                 f"{store.root} holds frames of {store.spec.height} x {store.spec.width} pixels (H x W), and validation "
@@ -202,7 +202,7 @@ def _fit(
             )
         validate = validator(store, out / "samples", settings.val_frames, settings.val_episodes, settings.context)
     else:
-        short = f" of more than {settings.context} frames" if store.entries.get("val") else ""
+        short = f" of more than {settings.context} frames" if val else ""
         said = f"The store has no val episodes{short}: the run is not validated, and `last` is its only checkpoint."
         print(said, file=sys.stderr)
     keeper = training.fit(store, settings, model, config, out, validate, resume=resolved is None, resolved=resolved)

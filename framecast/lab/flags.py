@@ -27,11 +27,6 @@ class Flags(argparse.ArgumentParser):
         sys.exit(2)
 
 
-def usual(name: str) -> Any:
-    """A flag's default."""
-    return flags("Trainer.py", "").get_default(name)
-
-
 def flags(program: str, what: str) -> Flags:
     """The course's flags and defaults; both programs take all of them, as the course's do."""
     parser = Flags(prog=program, description=what, allow_abbrev=False)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shlex
+from collections.abc import Collection
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -64,9 +65,15 @@ def flag(name: str, value: Any) -> str:
 
 def command(o: Options, out: Path) -> str:
     """The whole command that goes on with the run."""
-    last, words = out / "checkpoints" / "last.ckpt", ["python", "Trainer.py"]
+    names = set(vars(o)) - {"ckpt_path", "test"}
+    return shlex.join(["python", "Trainer.py", *typed(o, names), "--ckpt_path", str(out / "checkpoints" / "last.ckpt")])
+
+
+def typed(o: Options, names: Collection[str]) -> list[str]:
+    """Those of the named flags that are not their defaults, as they are typed."""
+    words = []
     for action in flags("Trainer.py", "")._actions:
         value = getattr(o, action.dest, None)
-        if value not in (None, action.default) and action.dest not in ("ckpt_path", "test"):
+        if value not in (None, action.default) and action.dest in names:
             words += flag(action.dest, value).split(" ", 1)
-    return shlex.join([*words, "--ckpt_path", str(last)])
+    return words

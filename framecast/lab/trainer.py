@@ -14,7 +14,7 @@ from framecast.lab import record
 from framecast.lab.calendar import FastFirst, settings_of
 from framecast.lab.course_checkpoint import Start, read_start, save_course
 from framecast.lab.dataset import packed
-from framecast.lab.flags import DIMS, Options, usual
+from framecast.lab.flags import DIMS, Options
 from framecast.lab.terminal import device
 from framecast.lab.validation import validator
 from framecast.report.run import training_figures
@@ -61,10 +61,8 @@ def train(o: Options) -> int:
         return 130
     beside = "metrics.csv, training.png" + (", and the validation with its GIF" if validate else "")
     print(f"Trained: {course.written}. Beside it: {beside}.")
-    tester = ["--DR", o.DR, "--save_root", str(out), "--ckpt_path", str(course.written)]
-    for name in ("frame_H", "frame_W", *DIMS):  # a checkpoint of the course's does not say the size
-        tester += [f"--{name}", str(getattr(o, name))] if getattr(o, name) != usual(name) else []
-    print(f"Next: python Tester.py {shlex.join(tester)}")
+    size = record.typed(o, ("DR", "save_root", "frame_H", "frame_W"))  # a checkpoint of the course's does not say it
+    print(f"Next: {shlex.join(['python', 'Tester.py', *size, '--ckpt_path', str(course.written)])}")
     return 0
 
 

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, flat, timed
-from framecast.nets.conv import MixingDecoder, Norm, Pyramid, padded
+from framecast.nets.conv import MixingDecoder, Norm, Pyramid, one_below, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -141,7 +141,7 @@ class Posterior(nn.Module):
 
     def __init__(self, spec: Spec, widths: tuple[int, ...], patch: int, latent: int) -> None:
         super().__init__()
-        self.frame_net = Pyramid(spec.channels, widths, patch, [0] * (len(widths) - 1) + [1])
+        self.frame_net = Pyramid(spec.channels, widths, patch, one_below(widths))
         self.norm = Norm(widths[-1])
         self.head = nn.Linear(widths[-1], 2 * latent)
         nn.init.zeros_(self.head.weight)

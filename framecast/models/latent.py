@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, pieces, stacked, timed
-from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, by_pixel, padded
+from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, by_pixel, one_below, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -74,8 +74,7 @@ class Latent(Model):
         elif kind == "vector":
             told = told_size(spec.condition.size)
             self.condition_net = Points(told, widths, (spec.height, spec.width), self.patch)
-        few = [0] * (len(widths) - 1) + [1]
-        self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, few)
+        self.seen_net = Pyramid(spec.channels, tuple(w // 2 for w in widths), self.patch, one_below(widths))
         seen = widths[-1] // 2
         told = 0 if kind == "none" else widths[-1]
         self.begin = nn.Conv2d(widths[-1] + 2 * seen, channels, 3, padding=1)

@@ -96,6 +96,11 @@ class Pyramid(nn.Module):
         return features
 
 
+def one_below(widths: Sequence[int]) -> list[int]:
+    """Residual blocks of a light `Pyramid`: none, but one on the coarsest level."""
+    return [0] * (len(widths) - 1) + [1]
+
+
 def padded(pictures: Tensor, side: int) -> Tensor:
     """(N, C, H, W) with the edges repeated to the right and below until both sides are multiples of `side`."""
     down, right = -pictures.shape[-2] % side, -pictures.shape[-1] % side

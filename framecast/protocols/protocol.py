@@ -21,6 +21,7 @@ SSIM = "Gaussian 11 x 11, sigma 1.5, K1 0.01, K2 0.03, data range 1, borders mir
 NOT = "not computed: no weights"
 ONE_SAMPLE = "one random sample a video, context frames included"
 EVERY_SAMPLE = "256 x 100 samples against 256 real clips"
+TRAINED = r"(\d+ -> \d+|not known)"  # given -> predicted frames of a run's clips; of several runs by commas
 
 
 @dataclass(frozen=True)
@@ -109,8 +110,9 @@ class Protocol:
             value = getattr(self, key)
             if not (key == "horizon" and value is None) and (type(value) is not int or value < 1):
                 raise ValueError(f"The protocol {self.name} has {key} {value!r}; it is a whole number of 1 or more.")
-        if self.size and not re.fullmatch(r"\d+x\d+", self.size):
-            raise ValueError(f"The protocol {self.name} has size {self.size!r}; it is written so: 64x64.")
+        for key, form, example in (("size", r"\d+x\d+", "64x64"), ("trained", f"{TRAINED}(, {TRAINED})*", "2 -> 10")):
+            if (value := getattr(self, key)) and not re.fullmatch(form, value):
+                raise ValueError(f"The protocol {self.name} has {key} {value!r}; it is written so: {example}.")
 
     def rules(self) -> dict[str, Any]:
         """What decides the score, as plain values."""
