@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from framecast.models.base import Model, each, pieces, recoloured, stacked
+from framecast.models.base import Model, each, recoloured, stacked, unstacked
 from framecast.nets.fused import Packed, packing
 from framecast.values import Clip, Trace, unit
 
@@ -69,7 +69,7 @@ def walk(
         _, step = model.parallel(state, cues, noise)
     else:
         steps = []
-        for t, (cue, eps) in enumerate(pieces((cues, noise), lambda x: x.unbind(1))):
+        for t, (cue, eps) in enumerate(unstacked((cues, noise))):
             state, step = model.advance(state, cue, eps)
             if model.anchored or spoilt is not None:
                 drawn = step.frame.clamp(-1, 2)  # a little beyond, where it still has a gradient
@@ -261,7 +261,7 @@ def _free(
         state, step = model.parallel(state, cues, eps)
         return state, step.frame.float().clamp(0, 1)
     drawn = []
-    for t, piece in enumerate(pieces((cues, eps), lambda x: x.unbind(1))):
+    for t, piece in enumerate(unstacked((cues, eps))):
         state, step = model.advance(state, *piece)
         drawn.append(step.frame.float())
         if model.anchored or truth is not None:

@@ -170,15 +170,15 @@ def each(value: Any, function: Callable[[Tensor], Tensor]) -> Any:
     return value
 
 
-def pieces(value: Any, cut: Callable[[Tensor], Sequence[Tensor]]) -> Iterator[Any]:
-    """The pieces that `cut` (a `split` or `unbind`) makes of every tensor of a value, one after another.
+def unstacked(value: Any) -> Iterator[Any]:
+    """A value of tensors (B, T, ...) as T values of tensors (B, ...), one after another; the inverse of `stacked`.
 
     Their gradients are put together once. That of a slice is as large as what it is a slice of, mostly zeros.
     """
-    cuts: dict[int, Sequence[Tensor]] = {}
-    each(value, lambda x: cuts.setdefault(id(x), cut(x))[0])
-    for number in range(len(next(iter(cuts.values())))):
-        yield each(value, lambda x: cuts[id(x)][number])  # noqa: B023 (used at once)
+    steps: dict[int, Sequence[Tensor]] = {}
+    each(value, lambda x: steps.setdefault(id(x), x.unbind(1))[0])
+    for number in range(len(next(iter(steps.values())))):
+        yield each(value, lambda x: steps[id(x)][number])  # noqa: B023 (used at once)
 
 
 def stacked(steps: Sequence[Any]) -> Any:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
-from framecast.models.base import Model, pieces, stacked, timed
+from framecast.models.base import Model, stacked, timed, unstacked
 from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, by_pixel, one_below, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
@@ -120,7 +120,7 @@ class Latent(Model):
             told = timed(self.dynamics.told(told.flatten(0, 1)), clips)
         seen = None if cues.seen is None else timed(self.dynamics.seen(cues.seen.flatten(0, 1)), clips)
         y, states, priors, posteriors = state.y, [], [], []
-        for known, shown, eps in pieces((told, seen, noise), lambda x: x.unbind(1)):
+        for known, shown, eps in unstacked((told, seen, noise)):
             y, prior, posterior = self.dynamics(y, known, shown, eps)
             priors.append(prior)
             posteriors.append(posterior)

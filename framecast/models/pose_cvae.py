@@ -12,13 +12,11 @@ from dataclasses import dataclass, replace
 import torch
 from torch import Tensor
 
-from framecast.models.base import Model, flat, pieces, timed
+from framecast.models.base import Model, flat, timed
 from framecast.nets import course
 from framecast.nets.conv import by_pixel, in_time
 from framecast.nets.vectors import at, before_each
 from framecast.values import Gaussian, Spec, Step, unit
-
-PIECE = 6  # frames decoded together: more would leave the processor's cache
 
 
 @dataclass(frozen=True)
@@ -146,9 +144,9 @@ class PoseCVAE(Model):
         # All but the last; cut by pixel, so that the gradient lies so too.
         earlier = cues.features.movedim(2, -1).split([noise.shape[1] - 1, 1], 1)[0].movedim(-1, 2)
         before = in_time(first, earlier)
-        frames = [self._decode(*piece) for piece in pieces(flat((before, cues, noise)), lambda x: x.split(PIECE))]
+        drawn = self._decode(*flat((before, cues, noise)))
         last = State(cues.truth[:, -1], cues.features[:, -1], state.before)
-        return last, Step(timed(torch.cat(frames), len(noise)), cues.posterior)
+        return last, Step(timed(drawn, len(noise)), cues.posterior)
 
     def _decode(self, features: Tensor, cue: Cue, noise: Tensor) -> Tensor:
         z = noise if cue.posterior is None else cue.posterior.sample(noise)
