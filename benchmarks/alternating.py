@@ -20,6 +20,7 @@ from framecast.rollout import autocast, drawn_frames, gains_from_bf16, walk
 from framecast.store import Store
 
 Sides = dict[str, Callable[[], int]]  # each does some work and returns its frames
+WARM = 3  # rounds until a process has the memory that it keeps: new pages cost up to a third of a step
 PLAIN = "plain"  # how the names of the reference's sides begin
 _sides: Sides = {}  # of this process
 
@@ -33,7 +34,7 @@ def results_file(name: str) -> Path:
 def alternate(
     make: Callable[[Store], Sides], store: Path, pairs: dict[str, tuple[str, str]], rounds: int
 ) -> dict[str, list[float]]:
-    """Frames a second of every side of the pairs, a round of all after another, after one that is not counted.
+    """Frames a second of every side of the pairs, a round of all after another, after `WARM` that are not counted.
 
     The plain sides have a process of their own, and framecast's have one that is set up as its command line sets it up.
     While one of them works the other waits.
@@ -45,10 +46,10 @@ def alternate(
         ProcessPoolExecutor(1, spawn, _begin, (make, store, True)) as plain,
         ProcessPoolExecutor(1, spawn, _begin, (make, store, False)) as ours,
     ):
-        for number in range(rounds + 1):
+        for number in range(WARM + rounds):
             for name in names:
                 rate = (plain if name.startswith(PLAIN) else ours).submit(_rate, name).result()
-                if number:
+                if number >= WARM:
                     rates[name].append(rate)
     return rates
 
