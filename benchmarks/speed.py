@@ -24,7 +24,7 @@ from typing import Any
 import numpy as np
 import reference_pose_cvae as reference
 import torch
-from alternating import Sides, alternate, output_of, ratios, results_file, stepping
+from alternating import WARM, Sides, alternate, output_of, ratios, results_file, stepping
 from torch.profiler import ProfilerActivity, profile
 
 from framecast import models
@@ -168,7 +168,8 @@ def memory(root: Path) -> float:
 def share_in_convolutions(store: Store, steps: int = 3) -> float:
     """Part of a forced training step of `pose_cvae` spent in convolutions and their gradients, by tiles or not."""
     step, clips = trained("pose_cvae"), Batches(store, "train", 2, 16)
-    step(clips, True)
+    for _ in range(WARM):
+        step(clips, True)
     with profile(activities=[ProfilerActivity.CPU]) as profiled:
         for _ in range(steps):
             step(clips, True)
