@@ -55,6 +55,7 @@ def test_npz_axes_channels_and_size(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"frames": "frame"}, r"one.npz holds no array 'frame'. Did you mean 'frames'\? Choose with --frames"),
         ({"frames": "video"}, r"one.npz holds no array 'video'.*--frames: it holds frames \(4, 9, 8, 8\), action"),
         (
             {"axes": "TCHW", "channels": "6:9", "condition": "pose"},

@@ -114,7 +114,12 @@ IMAGE, ACTION = "steps/observation/image_0", "steps/action"
             {},
             "x.tfrecord, record 0 has no camera 'wrist'.*--camera: steps/observation/image_0, .*1",
         ),
-        ({"condition": "joints"}, {}, "x.tfrecord, record 0 has no field 'joints'.*--condition: id, steps/action"),
+        (
+            {"condition": "joints"},
+            {},
+            "x.tfrecord, record 0 has no field 'joints'. Choose with --condition: id, steps/action",
+        ),
+        ({"condition": "steps/acton"}, {}, "x.tfrecord, record 0 has no field 'steps/acton'. Did you mean 'action'"),
         (
             {"condition": "language_instruction"},
             {},

@@ -11,7 +11,7 @@ import numpy as np
 
 from framecast.sources import Part, Source, files_in, finite, rate_of, split_of
 from framecast.sources._pictures import resize, resized
-from framecast.values import Condition, Episode, Spec, size_of
+from framecast.values import Condition, Episode, Spec, nearest, size_of
 
 AXES = ("THWC", "TCHW", "THW")
 Header = tuple[tuple[int, ...], np.dtype]
@@ -183,7 +183,8 @@ def _headers(path: Path) -> dict[str, Header]:
 def _header(path: Path, headers: dict[str, Header], key: str, option: str) -> Header:
     if key not in headers:
         other = ", or none" if option == "condition" else ""
-        raise ValueError(f"{path} holds no array {key!r}. Choose with --{option}{other}: {_shown(headers)}.")
+        hint = nearest(key, headers)
+        raise ValueError(f"{path} holds no array {key!r}.{hint} Choose with --{option}{other}: {_shown(headers)}.")
     return headers[key]
 
 

@@ -10,7 +10,7 @@ from framecast.sources import Part, Source, files_in, finite, rate_of, split_of
 from framecast.sources._pictures import decode as decode_picture
 from framecast.sources._pictures import resize, resized
 from framecast.sources._tfrecord import decode, parse_example, record_at, records
-from framecast.values import Condition, Episode, Spec, size_of
+from framecast.values import Condition, Episode, Spec, nearest, size_of
 
 Fields = dict[str, memoryview]
 MAGIC = (b"\xff\xd8\xff", b"\x89PNG")  # how JPEG and PNG begin
@@ -193,4 +193,5 @@ def _find(wanted: str, fields: Fields, where: str) -> str:
         raise ValueError(
             f"{where} has several fields {wanted!r}. Give one in full with --condition: {', '.join(found)}."
         )
-    raise ValueError(f"{where} has no field {wanted!r}. Choose with --condition: {', '.join(sorted(fields))}.")
+    hint = nearest(wanted.rsplit("/", 1)[-1], [key.rsplit("/", 1)[-1] for key in fields])
+    raise ValueError(f"{where} has no field {wanted!r}.{hint} Choose with --condition: {', '.join(sorted(fields))}.")
