@@ -72,7 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
     except (ValueError, OSError, FloatingPointError) as error:
         if os.environ.get("FRAMECAST_TRACEBACK"):
             raise
-        print(f"framecast {' '.join(arguments[:1])}: {_words(error)}", file=sys.stderr)
+        print(f"framecast {' '.join(arguments[:1])}: {_words(error, arguments)}", file=sys.stderr)
         return 1
 
 
@@ -102,12 +102,13 @@ def _of_thread(what: threading.ExceptHookArgs) -> None:
         threading.__excepthook__(what)
 
 
-def _words(error: Exception) -> str:
+def _words(error: Exception, arguments: list[str]) -> str:
     """An error as a sentence; what the system says of files gets their name and a way on."""
     if isinstance(error, PermissionError):
         return f"no permission for {error.filename}. Choose another place, or change its rights."
     if isinstance(error, OSError) and error.errno == errno.ENOSPC:
-        where = f" while writing {error.filename}" if error.filename else ""
+        name = error.filename or _written(arguments)  # a file that is open already has no name any more
+        where = f" while writing {name}" if name else ""
         return f"the disk is full{where}. Nothing half-written is left; make room and try again."
     if isinstance(error, FileExistsError | NotADirectoryError) and error.filename:
         for path in (Path(error.filename), *Path(error.filename).parents):
@@ -116,6 +117,15 @@ def _words(error: Exception) -> str:
     if isinstance(error, OSError) and error.filename and error.strerror:
         return f"{error.filename}: {error.strerror}."
     return str(error)
+
+
+def _written(arguments: list[str]) -> str | None:
+    """What --out, or a run's --resume, gives."""
+    import argparse
+
+    parser = argparse.ArgumentParser(add_help=False, exit_on_error=False)
+    parser.add_argument("--out", "--resume")
+    return parser.parse_known_args(arguments)[0].out
 
 
 if __name__ == "__main__":

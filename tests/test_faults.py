@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import shutil
 from pathlib import Path
 
@@ -185,3 +186,18 @@ def test_a_place_without_permission_is_named(
     assert "closed" in said
     assert "Choose another place" in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_full_disk_is_told_with_what_was_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What the system says of an open file has no name."""
+
+    def full(self: Path, *_args: object, **_kwargs: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "mkdir", full)
+    assert cli.main(["synth", "dancer", str(tmp_path / "x"), "--train", "3"]) == 1
+    assert "the disk is full. Nothing half-written is left" in capsys.readouterr().err
+    assert cli.main(f"pack dancer --train 3 --out {tmp_path}/there/store".split()) == 1
+    assert f"the disk is full while writing {tmp_path}/there/store. Nothing" in capsys.readouterr().err
