@@ -20,7 +20,7 @@ from framecast.rollout import autocast, drawn_frames, gains_from_bf16, walk
 from framecast.store import Store
 
 Sides = dict[str, Callable[[], int]]  # each does some work and returns its frames
-WARM = 3  # rounds until a process has the memory that it keeps: new pages cost up to a third of a step
+WARM = 3  # rounds until a process has the memory that it keeps: new pages cost up to half of a step
 PLAIN = "plain"  # how the names of the reference's sides begin
 _sides: Sides = {}  # of this process
 
