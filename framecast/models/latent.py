@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812
 
 from framecast.models.base import Model, stacked, timed, unstacked
-from framecast.nets.conv import MixingDecoder, Norm, Pyramid, Residual, by_pixel, one_below, padded
+from framecast.nets.conv import MixingDecoder, Norm, Pyramid, by_pixel, one_below, padded
 from framecast.nets.vectors import Past, Points, at, told_size
 from framecast.values import Gaussian, Spec, Step, unit
 
@@ -32,7 +32,7 @@ class Config:
     """
 
     widths: tuple[int, ...] = (32, 64, 96)
-    blocks: tuple[int, ...] = (1, 1, 2)
+    blocks: tuple[int, ...] = (1, 1, 1)
     state: int = 64
     z: int = 16
 
@@ -79,7 +79,7 @@ class Latent(Model):
         told = 0 if kind == "none" else widths[-1]
         self.begin = nn.Conv2d(widths[-1] + 2 * seen, channels, 3, padding=1)
         self.dynamics = Dynamics(channels, told, seen, config.z)
-        self.bottom = nn.Sequential(Residual(channels), nn.Conv2d(channels, widths[-1], 1))
+        self.bottom = nn.Conv2d(channels, widths[-1], 1)
         self.decoder = MixingDecoder(spec.channels, widths, config.blocks, self.patch, told=kind != "none")
 
     @property
@@ -142,15 +142,14 @@ class Dynamics(nn.Module):
 
     def __init__(self, channels: int, told: int, seen: int, z: int) -> None:
         super().__init__()
-        self.split = [channels, channels, 2 * channels]  # for the prior, the posterior and the step
         self.norm = Norm(channels)
-        self.from_y = nn.Conv2d(channels, 4 * channels, 3, padding=1)
-        self.told = nn.Conv2d(told, 4 * channels, 1) if told else None
+        self.from_y = nn.Conv2d(channels, 3 * channels, 3, padding=1)  # for the prior, the posterior and the step
+        self.told = nn.Conv2d(told, 3 * channels, 1) if told else None
         self.seen = nn.Conv2d(seen, channels, 3, padding=1)
-        self.from_z = nn.Linear(z, 2 * channels)
+        self.from_z = nn.Linear(z, channels)
         self.prior, self.posterior = Head(channels, z), Head(channels, z)
-        self.inner = nn.Conv2d(2 * channels, 2 * channels, 3, padding=1)
-        self.out = nn.Conv2d(2 * channels, channels, 3, padding=1)
+        self.inner = nn.Conv2d(channels, channels, 3, padding=1)
+        self.out = nn.Conv2d(channels, channels, 3, padding=1)
         nn.init.zeros_(self.out.weight)
 
     def forward(
@@ -158,7 +157,7 @@ class Dynamics(nn.Module):
     ) -> tuple[Tensor, Gaussian, Gaussian | None]:
         """The next state, and the Gaussians of its z; the posterior where the truth is seen."""
         x = self.from_y(self.norm(y))
-        of_prior, of_posterior, of_step = (x if told is None else x + told).split(self.split, 1)
+        of_prior, of_posterior, of_step = (x if told is None else x + told).chunk(3, 1)
         prior = self.prior(F.silu(of_prior))
         posterior = None if seen is None else self.posterior(F.silu(of_posterior + seen))
         z = (posterior or prior).sample(noise)
