@@ -89,9 +89,10 @@ def export(
 
 def _options(store: Store, form: str, splits: list[str], columns: Columns, camera: str) -> list[str]:
     size = f"{store.spec.height}x{store.spec.width}"
+    made = ["--fps", f"{store.spec.fps:g}"] if store.spec.fps != 30 else []
     if form == "dance":
-        return ["--size", size] + (["--fps", f"{store.spec.fps:g}"] if store.spec.fps != 30 else [])
-    made = ["--condition", ",".join(columns) or "none"]
+        return ["--size", size, *made]
+    made += ["--condition", ",".join(columns) or "none"]
     if form == "bair-tfrecord":
         made += ["--camera", camera] + (["--raw-size", size] if size != "64x64" else [])
     return made + ([] if "val" in splits or "train" not in splits else ["--val", "0"])

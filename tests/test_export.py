@@ -42,7 +42,7 @@ def robot(write_store: WriteStore, root: Path, condition: Condition = BOTH) -> S
     episodes: dict[str, Sequence[Episode]] = {
         split: [episode(s, 2 + s % 3, condition) for s in seeds] for split, seeds in splits.items()
     }
-    return write_store(root, Spec(8, 12, 3, condition), episodes)
+    return write_store(root, Spec(8, 12, 3, condition, fps=12.5), episodes)
 
 
 def dancer(write_store: WriteStore, root: Path, train: int = 1, labels: int = 12) -> Store:

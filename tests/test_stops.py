@@ -18,6 +18,7 @@ from lightning.pytorch import Callback
 from framecast import checkpoint, cli
 from framecast.atomic import check_absent, check_free, held, replacing
 from framecast.store import Store
+from framecast.training.run import prepare
 
 
 def test_one_process_at_a_time_trains_into_a_folder(dances: Store, tmp_path: Path) -> None:
@@ -45,6 +46,12 @@ def test_what_a_killed_process_left_is_swept_away(dances: Store, tmp_path: Path)
         fit(dances, "anchor", run, settings(steps=1))
     assert (run / "film.mp4").read_text() == "being written"
     assert [folder.exists() for folder in [*places, *kept]] == [False, False, False, True, True]
+
+
+def test_a_folder_in_which_nothing_is_saved_yet_is_not_offered_to_go_on_with(tmp_path: Path) -> None:
+    prepare(tmp_path / "run", {"model": "anchor"})
+    with pytest.raises(FileExistsError, match=r"remove it, if no training is at work in it"):
+        prepare(tmp_path / "run", {"model": "anchor"})
 
 
 def test_a_link_that_leads_nowhere_is_something(tmp_path: Path) -> None:

@@ -223,7 +223,8 @@ def _fit(
             _doctor(store, settings, model, out)
         except FloatingPointError as error:
             print(f"What was learned could not be measured. {error}", file=sys.stderr)
-    print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, samples, training.png).")
+    samples = "samples, " if (out / "samples").is_dir() else ""  # kept by validations
+    print(f"Trained. Everything is in {out} (config, metrics.csv, checkpoints, {samples}training.png).")
     run, data = quote(str(out)), quote(str(store.root))
     print(f"Next: framecast evaluate {run} --data {data} --split {'val' if validate else 'train'}")
     return 0

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from framecast.sources import Part, Source, split_of
+from framecast.sources import Part, Source, rate_of, split_of
 from framecast.sources._pictures import resize, resized
 from framecast.sources._softmotion import FIELDS, Folders, Records
 from framecast.values import Condition, Episode, Spec, size_of
@@ -35,6 +35,7 @@ class Bair(Source):
         raw_size: height x width of the frames in the TFRecords, which do not tell it.
         val: the sequences of train held out where no folder validate is there: the last N (0 for none), or patterns of
             their names by commas. Left out: the last 256, at most a tenth.
+        fps: frames a second of the recordings, at which films are played; neither form tells it.
     """
 
     example = "framecast pack bair data/softmotion30_44k --camera aux1 --condition both --out stores/bair"
@@ -47,9 +48,10 @@ class Bair(Source):
         size: str | None = None,
         raw_size: str = "64x64",
         val: str | None = None,
+        fps: float = 30.0,
     ) -> None:
         self.root = _root(Path(root))
-        self.conditions, self.size, self.val = _conditions(condition), size_of(size), val
+        self.conditions, self.size, self.val, self.fps = _conditions(condition), size_of(size), val, rate_of(fps)
         self.groups = {split: _groups(self.root, names) for split, names in FOLDERS.items()}
         found = [group for groups in self.groups.values() for group in groups]
         if not found:
@@ -76,7 +78,7 @@ class Bair(Source):
         """Of the first sequence; 4, 3 or 7 condition numbers."""
         count = sum(FIELDS[key][2] for key in self.conditions)
         condition = Condition("vector", count, self.conditions) if count else Condition()
-        return Spec(*(self.size or self.form.size), condition=condition)
+        return Spec(*(self.size or self.form.size), condition=condition, fps=self.fps)
 
     def parts(self, split: str) -> list[Part]:
         """One part a sequence, from the names of its files or the lengths of its records: no frame is read.

@@ -27,9 +27,9 @@ Validate = Callable[[Any, int], dict[str, float]]
 
 def save(trainer: Trainer, path: Path, hint: str) -> None:
     """A checkpoint, whole or not at all. Raises OSError that says by `hint` how the run goes on once there is room."""
-    before = f"The one before it is untouched. Make room; to go on: {hint}"
-    if not path.is_file():
-        before = "There is none before it: make room, remove the run's folder and train anew."
+    before = f"What was saved before is untouched. Make room; to go on: {hint}"
+    if not path.with_name("last.ckpt").is_file():
+        before = "Nothing was saved before: make room, remove the run's folder and train anew."
     try:
         with replacing(path) as partial:
             trainer.save_checkpoint(partial)

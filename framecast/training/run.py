@@ -34,8 +34,12 @@ CONFIG = "config.yaml"
 
 def prepare(out: Path, resolved: dict[str, Any]) -> None:
     """Makes a new run folder that explains itself. Raises FileExistsError where something is there already."""
-    begun = (out / CONFIG).is_file()
-    check_free(out, f"Give another --out, or {f'go on: framecast train --resume {out}' if begun else 'remove it.'}")
+    other = "remove it."
+    if (out / "checkpoints" / "last.ckpt").is_file():
+        other = f"go on: framecast train --resume {out}"
+    elif (out / CONFIG).is_file():
+        other = "remove it, if no training is at work in it: nothing of it is saved yet."
+    check_free(out, f"Give another --out, or {other}")
     out.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(resolved, sort_keys=False)
     versions = yaml.safe_dump({"made_with": provenance()}, sort_keys=False)
