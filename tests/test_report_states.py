@@ -8,12 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import WriteStore
 from elements import Elements, shown
-from runs import aged, scored, trained
+from runs import aged, film, scored, trained
 
 from framecast import cli
 from framecast.report import contents, folders
 from framecast.report.page import page
+from framecast.values import Episode, Spec
 
 
 @pytest.fixture
@@ -28,6 +30,12 @@ def test_a_run_without_evaluation_says_how_to_score_it(tmp_path: Path) -> None:
     assert "framecast evaluate" in found[0].notes[0] and "--data stores/x" in found[0].notes[0]
     text = page(found, "")
     assert 'id="training"' in text and 'id="films"' not in text and 'id="scores"' not in text
+
+
+def test_it_is_scored_on_a_split_that_its_store_has(tmp_path: Path, write_store: WriteStore) -> None:
+    write_store(tmp_path / "store", Spec(12, 24), {"train": [Episode("0", film(2, 0), None)]})
+    run = trained(tmp_path / "one", data=str(tmp_path / "store"))
+    assert folders.find([run])[0].notes[0].endswith("--split train")
 
 
 def test_a_run_that_died_or_goes_on_says_so_and_shows_what_is_there(tmp_path: Path) -> None:

@@ -82,9 +82,9 @@ def predict(options: Any) -> None:
     predictor = load(options.run, options.device)
     context = predictor.settings.get("context", 1) if options.context is None else options.context
     frames, conditions = _inputs(options, predictor.spec, context)
-    _say_squeezed({"given frames": frames, "condition pictures": conditions}, predictor.spec)
     asked = (options.samples, options.seed, options.horizon, options.mean, options.episode if options.data else 0)
-    stream = predictor.stream(frames, conditions, *asked)
+    stream = predictor.stream(frames, conditions, *asked)  # refuses what does not fit; draws nothing yet
+    _say_squeezed({"given frames": frames, "condition pictures": conditions}, predictor.spec)
     total = options.horizon or len(conditions) - len(frames)  # type: ignore[arg-type]
     with bar("predicting") as progress:
         files = _write(

@@ -13,6 +13,7 @@ from typing import Any
 
 from framecast import compare
 from framecast.reading import BROKEN, read_json, read_yaml
+from framecast.store import Store
 from framecast.study import last_line
 
 CONFIG, LAB = "config.yaml", "lab.yaml"  # of framecast train, and of the course's Trainer.py
@@ -121,7 +122,7 @@ def _read(folder: Path, label: str) -> Run:
     if not run.results and "still going" not in run.state:
         own = folder / "store"  # of the course's runs
         data = run.config.get("data", own if own.is_dir() else "STORE")
-        command = f"framecast evaluate {quote(str(folder))} --data {quote(str(data))} --split val"
+        command = f"framecast evaluate {quote(str(folder))} --data {quote(str(data))} --split {_scored(data)}"
         run.notes.append(f"Not scored yet. To score it: {command}")
     elif run.results and not any(result.data.get("films") for result in run.results):
         run.notes.append(
@@ -129,6 +130,15 @@ def _read(folder: Path, label: str) -> Run:
         )
     _diagnoses(run)
     return run
+
+
+def _scored(data: object) -> str:
+    """The split of a store that is scored first."""
+    try:
+        entries = Store(str(data)).entries
+    except (OSError, ValueError):  # moved, or not yet there
+        return "val"
+    return next((split for split in ("val", "test", "train") if entries.get(split)), "val")
 
 
 def _config(run: Run) -> dict[str, Any]:
