@@ -298,6 +298,7 @@ BAD_RECORDS: dict[str, tuple[dict[str, Any], str]] = {
     ),
     "no bytes": ({"1/image_aux1/encoded": np.zeros(3, np.float32)}, "record 1, 1/image_aux1/encoded holds no picture"),
     "a frame missing": ({"1/image_aux1/encoded": None}, "record 1 lacks frame 1 of image_aux1 .2 frames are there"),
+    "the last frame missing": ({"2/image_aux1/encoded": None}, "record 1 holds 2/action, but only 2 frames"),
     "no camera": ({f"{i}/image_aux1/encoded": None for i in range(3)}, "record 1 lacks frame 0 of image_aux1"),
     "action size": ({"2/action": np.zeros(5, np.float32)}, "record 1, 2/action holds 5 numbers, not 4"),
     "no action": ({"2/action": None}, "record 1, 2/action holds 0 numbers, not 4.*--condition"),

@@ -150,6 +150,18 @@ def test_where_skips_come_from_and_how_often_frames_are_encoded(newest: bool, ex
     assert len(calls) == 2 * 5
 
 
+def test_frames_encoded_once_give_the_same_numbers() -> None:
+    """In training mode too: batch norm sees the same frames."""
+    grads, calls = [], []
+    for once in (False, True):
+        model = small().train()
+        model.encoder.register_forward_hook(lambda *_, once=once: calls.append(once))
+        reference.walk(model, *vectors(model), once=once).loss(0.1).backward()
+        grads.append([p.grad for p in model.parameters()])
+    torch.testing.assert_close(grads[0], grads[1])
+    assert (calls.count(False), calls.count(True)) == (2 * 5, 6)
+
+
 @torch.no_grad()
 def test_teacher_forcing_is_per_clip_and_step() -> None:
     model = small(last_frame_skip=True)

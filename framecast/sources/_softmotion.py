@@ -159,6 +159,11 @@ class Records:
                     f"--condition (action, position, both or none)."
                 )
             numbers[index] = values
+        if (after := f"{frames}/{field}") in fields:
+            raise ValueError(
+                f"{where} holds {after}, but only {frames} frames: the last is missing. Take the file out, or choose "
+                f"another --condition (action, position, both or none)."
+            )
         return finite(numbers, f"{where}, {field}")
 
 
