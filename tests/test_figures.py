@@ -75,6 +75,13 @@ def test_side_by_side_of_one_and_of_two_models(channels: int) -> None:
     assert list(side_by_side(truth, {"a": good, "b": bad}, gain=0).panes) == ["truth", "a", "b"]
 
 
+def test_given_frames_of_a_film_are_outlined_and_not_scored() -> None:
+    film = side_by_side(moving_square(3), moving_square(3, shift=1), gain=0, given=1)
+    assert film.captions["prediction"][0] == "given" and film.captions["prediction"][1].endswith(" dB")
+    outlined = [tuple(frame[-1, 0]) == (230, 159, 0) and tuple(frame[-1, -1]) == (230, 159, 0) for frame in film]
+    assert outlined == [True, False, False] and np.array_equal(film[0], film[-3])
+
+
 def test_panels_refuse_what_does_not_fit() -> None:
     with pytest.raises(ValueError, match=r"one length and size.*\(3, 32, 64\).*\(2, 32, 64\)"):
         panels({"one": moving_square(3), "two": moving_square(2)})

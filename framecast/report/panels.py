@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw, ImageFont
 from framecast.report.film import rgb
 
 GROUND, INK, FAINT = (17, 18, 22), (244, 244, 240), (170, 172, 180)
+OUTLINE = "#E69F00"  # of given frames; among the colours of the figures
 
 
 @dataclass(frozen=True)
@@ -24,11 +25,13 @@ class Panels(Sequence[np.ndarray]):
         panes: name -> uint8 (T, H, W, C), all of one T, H and W.
         scale: pixels a pixel becomes on each side.
         captions: name -> a text for every frame, right of the name.
+        given: the first frames, that were given; they are outlined.
     """
 
     panes: Mapping[str, np.ndarray]
     scale: int
     captions: Mapping[str, Sequence[str]]
+    given: int = 0
 
     @cached_property
     def shape(self) -> tuple[int, int, int, int]:
@@ -67,6 +70,9 @@ class Panels(Sequence[np.ndarray]):
         for name, film in self.panes.items():
             pane = enlarge(film[index], self.scale)
             canvas.paste(Image.fromarray(pane), (left, self._strip))
+            if index % len(self) < self.given:
+                box = (left, self._strip, left + pane.shape[1] - 1, height - 1)
+                draw.rectangle(box, outline=OUTLINE, width=3)
             caption = str(self.captions[name][index]) if name in self.captions else ""
             self._label(draw, left, pane.shape[1], name, caption)
             left += pane.shape[1] + self._gap
@@ -81,7 +87,10 @@ class Panels(Sequence[np.ndarray]):
 
 
 def panels(
-    panes: Mapping[str, np.ndarray], scale: int | None = None, captions: Mapping[str, Sequence[str]] | None = None
+    panes: Mapping[str, np.ndarray],
+    scale: int | None = None,
+    captions: Mapping[str, Sequence[str]] | None = None,
+    given: int = 0,
 ) -> Panels:
     """Films beside each other, in the order given, each under its name.
 
@@ -89,6 +98,7 @@ def panels(
         panes: name -> uint8 (T, H, W, C), C = 1 or 3; all of one T, H and W.
         scale: whole number to enlarge by; None: so that a pane is at least 160 pixels high.
         captions: name -> T texts, drawn beside the name.
+        given: the first frames, that were given; they are outlined.
 
     Returns:
         A film of T frames (H', W', 3), drawn as they are asked for.
@@ -112,7 +122,7 @@ def panels(
     scale = scale if scale is not None else math.ceil(160 / height)
     if scale < 1:
         raise ValueError(f"The scale is a whole number from 1; this is {scale!r}.")
-    return Panels(dict(panes), scale, dict(captions or {}))
+    return Panels(dict(panes), scale, dict(captions or {}), given)
 
 
 def side_by_side(
@@ -122,6 +132,7 @@ def side_by_side(
     condition: np.ndarray | None = None,
     gain: float = 3.0,
     scores: bool = True,
+    given: int = 0,
 ) -> Panels:
     """condition | truth | prediction | error: what a result looks like, with the PSNR of every frame.
 
@@ -132,6 +143,7 @@ def side_by_side(
         condition: uint8 pictures (T, H, W, C) for a first pane, or None.
         gain: what differences are multiplied by in the error picture; its label says so. 0: no error pictures.
         scores: draw the PSNR (dB) beside each prediction's name.
+        given: the films' first frames, that were given; they are outlined and have no score.
 
     Returns:
         A film of T frames (H', W', 3), drawn as they are asked for.
@@ -148,8 +160,9 @@ def side_by_side(
             of = f" of {name}" if len(several) > 1 else ""
             panes[f"error{of} x {gain:g}"] = error_picture(truth, film, gain)
         if scores:
-            captions[name] = [f"{value:.1f} dB" for value in _psnr(film, truth)]
-    return panels(panes, scale, captions)
+            drawn = [f"{value:.1f} dB" for value in _psnr(film[given:], truth[given:])]
+            captions[name] = ["given"] * given + drawn
+    return panels(panes, scale, captions, given)
 
 
 def error_picture(truth: np.ndarray, prediction: np.ndarray, gain: float = 3.0) -> np.ndarray:

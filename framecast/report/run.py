@@ -15,7 +15,7 @@ from framecast.reading import reading
 from framecast.report.figures import psnr_figure, training_figure
 from framecast.report.film import write_film
 from framecast.report.kept import models_of
-from framecast.report.panels import error_picture, side_by_side
+from framecast.report.panels import Panels, error_picture, side_by_side
 from framecast.report.sheets import strip
 from framecast.store import Store
 
@@ -83,10 +83,7 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
         predicted = {who: result.scores[who][i].frames for who in main}
         if result.samples > 1:
             predicted = {k: v for who in main for k, v in _futures(result, who, i, name=len(main) > 1).items()}
-        condition = pictures(result.conditions[i], len(result.truth[i]))
-        shown = predicted if len(predicted) > 1 else next(iter(predicted.values()))
-        # Beside several futures errors would fill the screen.
-        film = side_by_side(result.truth[i], shown, condition=condition, gain=3 if result.samples == 1 else 0)
+        film = _film(result, i, predicted)
         made.append(write_film(out / f"film-{safe}.gif", film, fps))
         made.append(_strip(result, i, predicted, out / f"strip-{safe}.png"))
         curves = {who: scored[i].curve() for who, scored in result.scores.items()}
@@ -111,6 +108,18 @@ def _futures(result: Result, who: str, i: int, name: bool) -> dict[str, np.ndarr
     scored, of = result.scores[who][i], f"{who}: " if name else ""
     samples = {f"{of}sample {k}": film for k, film in enumerate(scored.samples, 1)}
     return {f"{of}best of {result.samples}": scored.frames, **samples}
+
+
+def _film(result: Result, i: int, predicted: dict[str, np.ndarray]) -> Panels:
+    """Truth beside predictions; of samples with the given frames before them, of one film with its error beside it."""
+    truth, given, gain = result.truth[i], 0, 3
+    if result.samples > 1:  # beside several futures errors would fill the screen
+        start, gain = result.given[i], 0
+        given, truth = len(start), np.concatenate([start, truth])
+        predicted = {name: np.concatenate([start, film]) for name, film in predicted.items()}
+    shown = predicted if len(predicted) > 1 else next(iter(predicted.values()))
+    condition = pictures(result.conditions[i], len(truth))
+    return side_by_side(truth, shown, condition=condition, gain=gain, given=given)
 
 
 def _strip(result: Result, i: int, predicted: dict[str, np.ndarray], path: Path) -> Path:
