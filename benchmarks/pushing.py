@@ -5,8 +5,9 @@
 
 PushT: 500 scripted episodes of 60 frames, recorded by `framecast record`; scored on its test split, 2 frames given and
 28 predicted. With FOLDER also BridgeData (the last five of 25 episodes left out; 2 given, 8 predicted) and Meta-World
-(one episode of each task left out; 2 given, 28 predicted), with actions. Every run is made as docs/pushing.md
-says, by its recipe and for the same minutes, but without validation; its last checkpoint is scored: no run was chosen.
+(one episode of each task left out; 2 given, 28 predicted), with actions, and the one BAIR sequence there is, which is
+trained on and scored: what is learned by heart. Every run is made as docs/pushing.md says, by its recipe and for the
+same minutes, but without validation; its last checkpoint is scored: no run was chosen.
 What FILE holds already is not run again; each row says what it was made with.
 """
 
@@ -26,6 +27,7 @@ from framecast import checkpoint
 from framecast.training.run import provenance
 
 MODELS = {"svg, learned prior": "pusht-svg-lp", "svg, fixed prior": "pusht-svg-fp", "latent": "pusht-latent"}
+ALONE = {"bair": ["npz", "--frames", "aux1_image"]}  # one sequence
 PUSHT = ["record", "pusht", "--episodes", "500", "--policy", "scripted", "--seed", "0"]
 
 
@@ -50,12 +52,13 @@ def main() -> None:
     wanted += [
         ("pusht without actions", store, "test", 28, model, f"{recipe}-free") for model, recipe in MODELS.items()
     ]
-    for name, source in STORES.items() if options.recordings else ():
+    for name, source in {**STORES, **ALONE}.items() if options.recordings else ():
         store = options.work / f"{name}-store"
         if not store.exists():
             command("pack", source[0], str(options.recordings / name), *source[1:], "--out", str(store))
         horizon = 8 if name == "bridge" else 28
-        wanted += [(name, store, "val", horizon, model, MODELS[model]) for model in ("svg, learned prior", "latent")]
+        split = "train" if name in ALONE else "val"
+        wanted += [(name, store, split, horizon, model, MODELS[model]) for model in ("svg, learned prior", "latent")]
     for name, store, split, horizon, model, recipe in wanted:
         rows = done.setdefault(name, {})
         if model not in rows:
@@ -98,6 +101,7 @@ SETS = {
     "pusht": "PushT with actions (8 test episodes; 2 given, 28 predicted)",
     "pusht without actions": "PushT without actions",
     "bridge": "BridgeData with actions (5 episodes left out; 2 given, 8 predicted)",
+    "bair": "One real BAIR sequence with actions, learned by heart (2 given, 28 predicted)",
     "metaworld": "Meta-World with actions (one episode of each of 6 tasks left out; 2 given, 28 predicted)",
 }
 COLUMNS = {  # key -> title, format
