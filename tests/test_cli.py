@@ -168,9 +168,9 @@ def test_predict_writes_every_form(place: Path, tmp_path: Path, suffix: str) -> 
     assert len(read_film(out)) == 5
 
 
-def readme_commands() -> list[str]:
-    """Every `framecast ...` and `python ...` line of the README's console blocks."""
-    blocks = re.findall(r"```(?:console|bash|sh)\n(.*?)```", (ROOT / "README.md").read_text(), re.S)
+def commands_of(page: str) -> list[str]:
+    """Every `framecast ...` and `python ...` line of the page's console blocks."""
+    blocks = re.findall(r"```(?:console|bash|sh)\n(.*?)```", page, re.S)
     lines = [line.split("  #")[0].strip() for block in blocks for line in block.splitlines()]
     return [line for line in lines if line.startswith(("framecast ", "python "))]
 
@@ -179,7 +179,8 @@ SMALLER = [
     (r"^framecast demo( --compare)?", r"framecast demo\1 --minutes 0.02 --frames 60 --horizon 12 --size 16x32"),
     (r"--train \d+", "--train 60 --val 30 --size 16x32"),
     (r"pack dance (\S+)", r"pack dance \1 --size 16x32"),
-    (r"--episodes \d+", "--episodes 3 --steps 16 --workers 1"),
+    (r"--episodes \d+", "--episodes 10 --steps 16 --workers 1"),
+    (r"--horizon 28 \S+ 10 --steps 16 --workers 1", "--horizon 8"),
     (r"--samples 20", "--samples 3"),
     (r"--minutes [\d.]+", "--minutes 0.02"),
     (r"study --recipe annealing", "study small.yaml"),
@@ -194,6 +195,26 @@ SMALLER = [
 ]  # fmt: skip
 
 
+def run_small(commands: list[str], folder: Path) -> None:
+    for command in commands:
+        small = command
+        for pattern, replacement in SMALLER:
+            small = re.sub(pattern, replacement, small)
+        done = subprocess.run(small.split(), cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, f"{command}\n{small}\n{done.stdout}\n{done.stderr}"
+
+
+@pytest.mark.slow
+def test_the_commands_of_robot_pushing(tmp_path: Path) -> None:
+    """From nothing to the page's result."""
+    pytest.importorskip("gym_pusht")
+    page = (ROOT / "docs" / "pushing.md").read_text()
+    commands = commands_of(page[page.index("## From nothing") : page.index("### What if?")])
+    assert len(commands) == 7
+    run_small(commands, tmp_path)
+    assert list((tmp_path / "runs/latent/evaluation-test").glob("strip-*.png"))
+
+
 @pytest.mark.slow
 def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     (tmp_path / "data" / "robot").mkdir(parents=True)
@@ -206,13 +227,8 @@ def test_the_commands_of_the_readme(tmp_path: Path) -> None:
     shipped["base"] |= {"steps": 2}
     shipped["vary"] = {key: shipped["vary"][key] for key in ("annealing",)}
     (tmp_path / "small.yaml").write_text(yaml.safe_dump(shipped))
-    commands = readme_commands()
+    commands = commands_of((ROOT / "README.md").read_text())
     assert len(commands) >= 8
     if importlib.util.find_spec("gym_pusht") is None:  # an extra
         commands = [command for command in commands if "pusht" not in command]
-    for command in commands:
-        small = command
-        for pattern, replacement in SMALLER:
-            small = re.sub(pattern, replacement.replace("\\", "\\") if "\\1" in replacement else replacement, small)
-        done = subprocess.run(small.split(), cwd=tmp_path, capture_output=True, text=True)
-        assert done.returncode == 0, f"{command}\n{small}\n{done.stdout}\n{done.stderr}"
+    run_small(commands, tmp_path)

@@ -2,7 +2,8 @@
 
 Each frame is encoded to a vector h; a posterior LSTM reads h_t, a prior LSTM h_{t-1}; the frame predictor, an LSTM over
 [h_{t-1}, z_t, condition_{t-1}], gives the vector that the decoder draws, with skips from a given frame. True frames are
-encoded in one call (the first one, that the walk starts from, by itself), and where they are all fed the LSTMs run as fused sequences and decoding is one batch over time.
+encoded in one call (the first one, that the walk starts from, by itself), and where they are all fed the LSTMs run as
+fused sequences and decoding is one batch over time.
 The predictor remembers older latents; that the bound is a sum over frames all the same is derivation (5).
 
 In training the batch norms see all frames of a batch of clips at once, the first ones apart; the published loop shows
