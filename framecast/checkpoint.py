@@ -157,9 +157,8 @@ def fit(model: models.Model, weights: dict[str, Any], path: str | Path) -> None:
         missing, extra = model.load_state_dict(weights, strict=False)
     except RuntimeError as error:
         lines = [line.strip() for line in str(error).splitlines()[1:]]
-        raise ValueError(
-            f"{path} does not fit the model {model.name}: {lines[0] if lines else error}. {OLDER}"
-        ) from None
+        why = (lines[0] if lines else str(error)).rstrip(".")
+        raise ValueError(f"{path} does not fit the model {model.name}: {why}. {OLDER}") from None
     if missing or extra:
         what = f"lacks {missing[0]!r}" if missing else f"has an unknown {extra[0]!r}"
         raise ValueError(f"{path} does not fit the model {model.name}: it {what}. {OLDER}")
