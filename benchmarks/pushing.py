@@ -117,16 +117,17 @@ COLUMNS = {  # key -> title, format
 
 
 def page(results: dict[str, dict[str, dict[str, Any]]]) -> str:
-    """As Markdown."""
-    rows = []
+    """As Markdown: a table for each store."""
+    tables = []
     for name, title in SETS.items():
-        rows.append([f"**{title}**", *[""] * len(COLUMNS)])
+        rows = []
         for who in (*MODELS, "copy last frame"):
             numbers = results.get(name, {}).get(who)
             if numbers:
                 cells = [f.format(numbers[k]) if numbers.get(k) is not None else "" for k, (_, f) in COLUMNS.items()]
                 rows.append([who, *cells])
-    return table(["", *(title for title, _ in COLUMNS.values())], rows)
+        tables.append(f"**{title}**\n\n{table(['', *(title for title, _ in COLUMNS.values())], rows)}")
+    return "\n\n".join(tables)
 
 
 if __name__ == "__main__":
