@@ -149,7 +149,9 @@ def test_in_what_runs_differ(changes: dict[str, Any], rows: list[str] | None, tm
 def test_a_study_shows_also_what_has_not_begun(tmp_path: Path) -> None:
     trained(tmp_path / "one")
     for name in ("one", "two"):
-        (tmp_path / f"{name}.yaml").write_text("{}")
+        (tmp_path / f"{name}.yaml").write_text("data: stores/x")
+    (tmp_path / "study.yaml").write_text("data: stores/x\nvary: {}")
+    (tmp_path / "notes.yaml").write_text("a: [")
     found = folders.find([tmp_path])
     assert [each.label for each in found] == ["one", "two"]
     assert "not begun" in found[1].state

@@ -70,11 +70,20 @@ def _expanded(path: Path) -> list[Path]:
         raise FileNotFoundError(f"{path} {what}. Give the folder of a run, or of a study.")
     if _is_run(path):
         return [path]
-    planned = [path / file.stem for file in path.glob("*.yaml")]  # of a study, those not begun included
+    planned = [path / file.stem for file in path.glob("*.yaml") if _planned(file)]
     found = sorted({*planned, *(folder for folder in path.iterdir() if folder.is_dir() and _is_run(folder))})
     if not found:
         raise FileNotFoundError(f"{path} holds no run: there is no {CONFIG} or {LAB} in it, nor in a folder in it.")
     return found
+
+
+def _planned(file: Path) -> bool:
+    """Whether a YAML file is a run of a study, begun or not, and no other that lies there: a study itself, a recipe."""
+    try:
+        found = read_yaml(file)
+    except (OSError, *BROKEN):
+        return False
+    return "data" in found and not {"base", "vary"} & set(found)
 
 
 def _is_run(path: Path) -> bool:
