@@ -277,6 +277,7 @@ class _Gathered:
         self.best: Scored | None = None
 
     def add(self, film: np.ndarray) -> None:
+        film = film.copy()  # of what is kept a view would hold all films that were drawn with it
         found = score(self.truth, film, self.formula, self.extras)
         if self.best is None or found.psnr.mean() > self.best.psnr.mean():
             self.best = found
