@@ -11,10 +11,10 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from framecast.report.figures import ORANGE
 from framecast.report.film import rgb
 
 GROUND, INK, FAINT = (17, 18, 22), (244, 244, 240), (170, 172, 180)
-OUTLINE = "#E69F00"  # of given frames; among the colours of the figures
 
 
 @dataclass(frozen=True)
@@ -72,7 +72,7 @@ class Panels(Sequence[np.ndarray]):
             canvas.paste(Image.fromarray(pane), (left, self._strip))
             if index % len(self) < self.given:
                 box = (left, self._strip, left + pane.shape[1] - 1, height - 1)
-                draw.rectangle(box, outline=OUTLINE, width=3)
+                draw.rectangle(box, outline=ORANGE, width=3)
             caption = str(self.captions[name][index]) if name in self.captions else ""
             self._label(draw, left, pane.shape[1], name, caption)
             left += pane.shape[1] + self._gap

@@ -15,7 +15,7 @@ from framecast.reading import reading
 from framecast.report.figures import psnr_figure, training_figure
 from framecast.report.film import write_film
 from framecast.report.kept import models_of
-from framecast.report.panels import Panels, error_picture, side_by_side
+from framecast.report.panels import error_picture, side_by_side
 from framecast.report.sheets import strip
 from framecast.store import Store
 
@@ -80,12 +80,18 @@ def draw(result: Result, out: Path, fps: float, films: int = 5) -> list[Path]:
     main = models_of(result)
     names = _file_names(result.names[:films])
     for i, (name, safe) in enumerate(zip(result.names, names, strict=False)):
-        predicted = {who: result.scores[who][i].frames for who in main}
-        if result.samples > 1:
-            predicted = {k: v for who in main for k, v in _futures(result, who, i, name=len(main) > 1).items()}
-        film = _film(result, i, predicted)
+        truth, predicted, given = result.truth[i], {who: result.scores[who][i].frames for who in main}, 0
+        if result.samples > 1:  # several futures are shown with what they begin with
+            start = result.given[i]
+            futures = {k: v for who in main for k, v in _futures(result, who, i, name=len(main) > 1).items()}
+            predicted = {k: np.concatenate([start, film]) for k, film in futures.items()}
+            truth, given = np.concatenate([start, truth]), len(start)
+        shown = predicted if len(predicted) > 1 else next(iter(predicted.values()))
+        condition = pictures(result.conditions[i], len(truth))
+        # Beside several futures errors would fill the screen.
+        film = side_by_side(truth, shown, condition=condition, gain=0 if given else 3, given=given)
         made.append(write_film(out / f"film-{safe}.gif", film, fps))
-        made.append(_strip(result, i, predicted, out / f"strip-{safe}.png"))
+        made.append(_strip(truth, predicted, out / f"strip-{safe}.png", given, len(result.given[i])))
         curves = {who: scored[i].curve() for who, scored in result.scores.items()}
         made.append(psnr_figure(out / f"psnr-{safe}.png", curves, f"PSNR of each predicted frame, episode {name}", fps))
     return made
@@ -110,27 +116,13 @@ def _futures(result: Result, who: str, i: int, name: bool) -> dict[str, np.ndarr
     return {f"{of}best of {result.samples}": scored.frames, **samples}
 
 
-def _film(result: Result, i: int, predicted: dict[str, np.ndarray]) -> Panels:
-    """Truth beside predictions; of samples with the given frames before them, of one film with its error beside it."""
-    truth, given, gain = result.truth[i], 0, 3
-    if result.samples > 1:  # beside several futures errors would fill the screen
-        start, gain = result.given[i], 0
-        given, truth = len(start), np.concatenate([start, truth])
-        predicted = {name: np.concatenate([start, film]) for name, film in predicted.items()}
-    shown = predicted if len(predicted) > 1 else next(iter(predicted.values()))
-    condition = pictures(result.conditions[i], len(truth))
-    return side_by_side(truth, shown, condition=condition, gain=gain, given=given)
-
-
-def _strip(result: Result, i: int, predicted: dict[str, np.ndarray], path: Path) -> Path:
-    """Truth above predictions; of samples with the given frames before them, of one film with its error below it."""
-    truth, given = result.truth[i], result.given[i]
-    if result.samples > 1:
-        rows = {name: np.concatenate([given, film]) for name, film in {"truth": truth, **predicted}.items()}
-        times = np.unique(np.linspace(0, len(given) + len(truth) - 1, 12).astype(int))
-        return strip(path, rows, times.tolist(), given=len(given))
-    first = next(iter(predicted))
-    error = "error" if len(predicted) == 1 else f"error of {first}"
-    rows = {"truth": truth, **predicted, error: error_picture(truth, predicted[first])}
-    times = np.unique(np.linspace(0, len(truth) - 1, 8).astype(int))
-    return strip(path, rows, times.tolist(), first=len(given))
+def _strip(truth: np.ndarray, predicted: dict[str, np.ndarray], path: Path, given: int, context: int) -> Path:
+    """Truth above predictions; of films that begin with given frames as they are, of others with an error below."""
+    if given:
+        rows, count = {"truth": truth, **predicted}, 12
+    else:
+        first = next(iter(predicted))
+        error = "error" if len(predicted) == 1 else f"error of {first}"
+        rows, count = {"truth": truth, **predicted, error: error_picture(truth, predicted[first])}, 8
+    times = np.unique(np.linspace(0, len(truth) - 1, count).astype(int))
+    return strip(path, rows, times.tolist(), first=0 if given else context, given=given)

@@ -14,9 +14,9 @@ from matplotlib.layout_engine import ConstrainedLayoutEngine
 from PIL import Image, ImageDraw
 
 from framecast.atomic import replacing
-from framecast.report.figures import BLACK, BLUE, DPI, SOFT, clean, save
+from framecast.report.figures import BLACK, BLUE, DPI, ORANGE, SOFT, clean, save
 from framecast.report.film import rgb
-from framecast.report.panels import OUTLINE, enlarge, fit, font
+from framecast.report.panels import enlarge, fit, font
 
 SCALE = "bars: standard deviations from train's mean, cut at 3"
 
@@ -65,7 +65,7 @@ def strip(
             x = margin + column * (wide + gap)
             canvas.paste(Image.fromarray(enlarge(film[t], scale)), (x, y))
             if t < given:
-                draw.rectangle((x, y, x + wide - 1, y + high - 1), outline=OUTLINE, width=3)
+                draw.rectangle((x, y, x + wide - 1, y + high - 1), outline=ORANGE, width=3)
     for column, t in enumerate(times):
         label = fit(f"frame {t + first}" if column == 0 else str(t + first), wide, text)
         draw.text((margin + column * (wide + gap) + wide // 2, top // 2), label, BLACK, font(text), anchor="mm")
